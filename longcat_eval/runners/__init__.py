@@ -1,0 +1,1 @@
+"""How an attempt is driven, scheduled and kept."""
