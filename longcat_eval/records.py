@@ -1,6 +1,6 @@
 """The vocabulary of an evaluation: what was asked, what was answered, how it was judged.
 
-Everything here is a plain record that goes to disk or over a process boundary as JSON; nothing here does work.
+Everything here is a plain record that goes to disk or over a process boundary as JSON.
 """
 
 from collections.abc import Mapping
@@ -171,8 +171,8 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
 class Transcript(msgspec.Struct, omit_defaults=True):
     """Everything that happened in one attempt.
 
-    `outcome` and `reason` are set by the runner when the attempt ended otherwise than by the model finishing;
-    `artifacts` holds what scoring needs and can be scored again from (patch, logs, the order of options, ...).
+    `outcome` and `reason` are set by the runner when the attempt ended other than by the model finishing;
+    `artifacts` holds what scoring needs and can be scored again from (patch, logs, order of options).
     """
 
     key: AttemptKey

@@ -1,0 +1,28 @@
+"""Fixtures every area shares."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The real benchmark data; absent data skips with a reason, and fails in CI."""
+    if not SHARED_DATA.is_dir():
+        reason = f"no benchmark data at {SHARED_DATA}"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    return SHARED_DATA
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache, keys or settings."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    for name in list(os.environ):
+        if name.startswith(("OPENAI_", "LONGCAT_EVAL_", "HF_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
