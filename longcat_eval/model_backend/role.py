@@ -1,0 +1,81 @@
+"""One model in one role (agent, user, judge): from messages to the exact wire body, at its own settings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from longcat_eval.protocols import Model
+from longcat_eval.records import Request, RequestMeta, Wire
+
+SAFETY_TOKENS = 64
+
+
+class Rewriter(Protocol):
+    """A model that changes requests before it sends them (tools put into the prompt)."""
+
+    def rewrite(self, request: Request) -> Request:
+        """Return the request that really goes out."""
+        ...
+
+
+@dataclass(frozen=True)
+class Role:
+    """A model with the settings it is asked at; the settings of one role never leak into another's requests.
+
+    `sampling` and `extra_body` go on the wire as they are; `context_length` (tokens) and `max_tokens` cap the
+    completion limit that a task's protocol asks for.
+    """
+
+    model: Model
+    served_name: str
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    context_length: int | None = None
+    max_tokens: int | None = None
+    rewriter: Rewriter | None = None
+
+    def request(
+        self,
+        messages: Sequence[Wire],
+        meta: RequestMeta,
+        *,
+        seed: int,
+        max_tokens: int,
+        tools: Sequence[Wire] | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> Request:
+        """Build the body: every setting on the wire, because servers fill in what is left out."""
+        body: Wire = {"model": self.served_name, "messages": list(messages)}
+        if tools:
+            body["tools"] = list(tools)
+        body |= self.sampling
+        body |= self.extra_body
+        body["seed"] = seed
+        body |= overrides or {}
+        request = Request(body, meta)
+        if self.rewriter is not None:
+            request = self.rewriter.rewrite(request)
+        request.body["max_tokens"] = self._completion_limit(request.body, max_tokens)
+        return request
+
+    def _completion_limit(self, body: Wire, wanted: int) -> int:
+        limits = [wanted]
+        if self.max_tokens is not None:
+            limits.append(self.max_tokens)
+        if self.context_length is not None:
+            room = self.context_length - estimate_tokens(body) - SAFETY_TOKENS
+            limits.append(max(room, 1))
+        return min(limits)
+
+
+def estimate_tokens(body: Mapping[str, Any]) -> int:
+    """A cautious token count of a body's messages and tools, without a tokenizer.
+
+    Three ASCII characters or one other character a token: real tokenizers need fewer for prose, so a capped
+    completion limit stays inside the context window.
+    """
+    import msgspec
+
+    text = msgspec.json.encode([body["messages"], body.get("tools")]).decode()
+    ascii_count = sum(map(str.isascii, text)) if not text.isascii() else len(text)
+    return ascii_count // 3 + (len(text) - ascii_count)

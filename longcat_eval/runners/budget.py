@@ -1,0 +1,41 @@
+"""Budgets that end a run cleanly: money, time, tokens."""
+
+import time
+from dataclasses import dataclass, field
+
+from longcat_eval.records import AttemptRow
+
+
+@dataclass
+class Budget:
+    """What may be spent.
+
+    `max_cost` (US dollars) and `max_tokens` hold for the whole run directory, `max_seconds` for this start.
+    """
+
+    max_cost: float | None = None
+    max_seconds: float | None = None
+    max_tokens: int | None = None
+    cost: float = 0.0
+    tokens: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def spend(self, row: AttemptRow) -> None:
+        """Count one attempt, valid or not: it was paid for."""
+        self.cost += row.cost or 0.0
+        self.tokens += row.prompt_tokens + row.completion_tokens
+
+    def exhausted(self) -> str:
+        """Why nothing new may start, or an empty string."""
+        seconds = time.monotonic() - self.started
+        if self.max_cost is not None and self.cost >= self.max_cost:
+            return f"--max-cost {self.max_cost:g} is spent (${self.cost:.2f})"
+        if self.max_tokens is not None and self.tokens >= self.max_tokens:
+            return f"--max-total-tokens {self.max_tokens:,} is spent ({self.tokens:,})"
+        if self.max_seconds is not None and seconds >= self.max_seconds:
+            return f"--max-time {self.max_seconds:g} s is over"
+        return ""
+
+    def overdue(self, grace: float) -> bool:
+        """Whether the time budget ended more than `grace` seconds ago."""
+        return self.max_seconds is not None and time.monotonic() - self.started > self.max_seconds + grace

@@ -1,0 +1,101 @@
+"""The one place where an attempt meets its models: every request is built, seeded, sent and recorded here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from longcat_eval.errors import EnvironmentUnusableError
+from longcat_eval.model_backend.role import Role
+from longcat_eval.protocols import ModelError, Sandboxes, Workers
+from longcat_eval.records import (
+    AttemptKey,
+    Call,
+    Completion,
+    Outcome,
+    Request,
+    RequestMeta,
+    TaskProtocol,
+    Transcript,
+    Wire,
+)
+from longcat_eval.runners.seeds import attempt_seed
+
+ROLE_FAILURES = {"user": Outcome.SIMULATOR_ERROR, "judge": Outcome.JUDGE_ERROR}
+
+RequestListener = Callable[[str, Request], None]
+
+
+class NoSandboxes:
+    """Stands where sandboxes would, in an install or a run without them."""
+
+    async def start(self, image: str, *, network: bool = False, **limits: Any) -> Any:
+        """Refuse, with the remedy."""
+        raise EnvironmentUnusableError("this task needs sandboxes, which this version does not have yet")
+
+
+class Context:
+    """`protocols.AttemptContext` of one attempt."""
+
+    def __init__(
+        self,
+        key: AttemptKey,
+        roles: Mapping[str, Role],
+        protocol: TaskProtocol,
+        seed: int,
+        workers: Workers,
+        on_request: RequestListener,
+        sandboxes: Sandboxes | None = None,
+        deadline: float | None = None,
+    ) -> None:
+        self.key = key
+        self.workers = workers
+        self.sandboxes: Sandboxes = sandboxes or NoSandboxes()
+        self.deadline = deadline
+        self._roles, self._protocol, self._base_seed = roles, protocol, seed
+        self._on_request = on_request
+        self._transcript = Transcript(key)
+        self._sent: dict[str, list[Wire]] = {}
+
+    async def ask(
+        self,
+        messages: Sequence[Wire],
+        *,
+        role: str = "agent",
+        turn: int = 0,
+        tools: Sequence[Wire] | None = None,
+        **overrides: Any,
+    ) -> Completion:
+        """Send one chat request as `role`; `overrides` win over the role's own settings."""
+        settings = self._roles[role]
+        request = settings.request(
+            messages,
+            RequestMeta(self.key, role, turn, self.deadline),
+            seed=self.seed(turn),
+            max_tokens=overrides.pop("max_tokens", self._protocol.max_tokens),
+            tools=tools,
+            overrides=overrides,
+        )
+        self._on_request(role, request)
+        try:
+            completion = await settings.model.complete(request)
+        except ModelError as error:
+            if not error.outcome.valid and role in ROLE_FAILURES:
+                error.outcome = ROLE_FAILURES[role]
+            raise
+        self._record(role, turn, request.body, completion)
+        return completion
+
+    def transcript(self) -> Transcript:
+        """The transcript so far."""
+        return self._transcript
+
+    def seed(self, turn: int = 0) -> int:
+        """The seed of this attempt's `turn`."""
+        return attempt_seed(self._base_seed, self.key, turn)
+
+    def _record(self, role: str, turn: int, body: Wire, completion: Completion) -> None:
+        messages, before = body["messages"], self._sent.get(role, [])
+        shared = len(before) if before and messages[: len(before)] == before else 0
+        if shared:
+            body = body | {"messages": messages[shared:]}
+        self._sent[role] = messages
+        self._transcript.calls.append(Call(role, turn, body, completion, shared))

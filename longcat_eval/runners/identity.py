@@ -1,0 +1,42 @@
+"""What must not change when a run is resumed, and how a change is shown."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from longcat_eval.runners.manifest import Manifest
+
+FREE_ROLE_FIELDS = ("endpoint", "origins", "notes", "price")
+"""A server may move and prices may change between two starts of one run."""
+
+
+def identity(manifest: Manifest) -> dict[str, Any]:
+    """The part of a manifest that decides what is asked and how it is judged."""
+    whole: dict[str, Any] = msgspec.to_builtins(manifest)
+    for role in whole["roles"].values():
+        for name in FREE_ROLE_FIELDS:
+            role.pop(name, None)
+    return {name: whole[name] for name in ("model", "roles", "tasks", "seed", "sample_ids")}
+
+
+def differences(old: Manifest, new: Manifest) -> list[str]:
+    """One line per setting that differs: `roles.agent.sampling.top_k: 4 -> 8`."""
+    before, after = (dict(_flat("", identity(m))) for m in (old, new))
+    return [
+        f"{name}: {_show(before.get(name))} -> {_show(after.get(name))}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _flat(f"{prefix}.{name}" if prefix else name, inner)
+    else:
+        yield prefix, value
+
+
+def _show(value: Any) -> str:
+    return "(none)" if value is None else msgspec.json.encode(value).decode()

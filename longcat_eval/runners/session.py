@@ -1,0 +1,110 @@
+"""One start of a run: open or resume its directory, work off what is missing, keep the manifest true."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from longcat_eval.errors import UsageError
+from longcat_eval.model_backend.role import Role
+from longcat_eval.protocols import Workers
+from longcat_eval.records import AttemptKey, AttemptRow, Request
+from longcat_eval.runners.budget import Budget
+from longcat_eval.runners.context import RequestListener
+from longcat_eval.runners.engine import Engine
+from longcat_eval.runners.events import Listener, RunEnded, RunStarted
+from longcat_eval.runners.identity import differences
+from longcat_eval.runners.manifest import Manifest
+from longcat_eval.runners.plan import PlannedTask, Shard, work_items
+from longcat_eval.runners.store import RunWriter, counting_rows, manifest_files, read_manifest
+
+
+@dataclass
+class Session:
+    """A run directory opened for writing, with what already stands in it."""
+
+    path: Path
+    manifest: Manifest
+    shard: Shard | None = None
+    store: RunWriter = field(init=False)
+    rows: list[AttemptRow] = field(init=False)
+
+    def open(self) -> None:
+        """Create or resume the directory; `UsageError` with a diff if it holds another configuration."""
+        others = manifest_files(self.path) if self.path.is_dir() else []
+        for other in others:
+            if changes := differences(read_manifest(other), self.manifest):
+                shown = "\n  ".join(changes[:20])
+                raise UsageError(
+                    f"{self.path} holds a run with another configuration; use another directory with -o, "
+                    f"or the same settings:\n  {shown}"
+                )
+        self.store = RunWriter(self.path, self.shard.name if self.shard else None)
+        self.rows = self.store.open()
+        if self.store.manifest_path.exists():
+            old = read_manifest(self.store.manifest_path)
+            self.manifest.first_requests = old.first_requests
+            self.manifest.invocations = [*old.invocations, *self.manifest.invocations]
+        self.store.write_manifest(self.manifest)
+
+    def close(self) -> None:
+        """Flush and unlock; safe to call more than once."""
+        self.store.close()
+
+    async def run(
+        self,
+        planned: list[PlannedTask],
+        roles: Mapping[str, Role],
+        workers: Workers,
+        *,
+        concurrency: int,
+        budget: Budget,
+        emit: Listener,
+        started: "list[Engine] | None" = None,
+    ) -> str:
+        """Work off what is missing; return why it stopped early, or an empty string."""
+        done = [row for row in counting_rows(self.rows) if row.outcome.valid]
+        for row in self.rows:
+            budget.spend(row)
+        engine = Engine(
+            roles,
+            self.store,
+            workers,
+            self.manifest.seed,
+            concurrency,
+            budget,
+            emit,
+            self._request_listener,
+        )
+        if started is not None:
+            started.append(engine)
+        emit(RunStarted(self._expected(planned), done))
+        items = work_items(planned, done={row.key for row in done}, tries=_tries(self.rows), shard=self.shard)
+        stopped = budget.exhausted()
+        if not stopped:
+            stopped = await engine.run(items)
+        emit(RunEnded(stopped))
+        return stopped
+
+    def _request_listener(self, task: str) -> RequestListener:
+        """Keep the first body of every task and role verbatim in the manifest."""
+        first = self.manifest.first_requests
+
+        def keep(role: str, request: Request) -> None:
+            if (name := f"{task}/{role}") not in first:
+                first[name] = request.body
+                self.store.write_manifest(self.manifest)
+
+        return keep
+
+    def _expected(self, planned: list[PlannedTask]) -> dict[str, int]:
+        counts = {part.task.name: 0 for part in planned}
+        for item in work_items(planned, done=set(), tries={}, shard=self.shard):
+            counts[item.key.task] += 1
+        return counts
+
+
+def _tries(rows: list[AttemptRow]) -> dict[AttemptKey, int]:
+    tries: dict[AttemptKey, int] = {}
+    for row in rows:
+        tries[row.key] = max(tries.get(row.key, 0), row.tries)
+    return tries
