@@ -1,6 +1,213 @@
-"""The command line's front door (commands are added by the modules beside it)."""
+"""The command line's front door: names, help texts and exit codes. Work is imported when a command runs."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from longcat_eval import __version__
+from longcat_eval.cli.options import with_run_settings
+from longcat_eval.cli.settings import Resolved
+from longcat_eval.errors import ExitCode, LongcatEvalError
+
+app = typer.Typer(
+    name="longcat-eval",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Every benchmark of a model card under one command, with scores that can be traced.",
+)
+tasks_app = typer.Typer(no_args_is_help=True, help="What can be run.")
+models_app = typer.Typer(no_args_is_help=True, help="Model presets: recommended sampling and its sources.")
+config_app = typer.Typer(no_args_is_help=True, help="Settings and where each comes from.")
+cache_app = typer.Typer(no_args_is_help=True, help="The response cache.")
+app.add_typer(tasks_app, name="tasks")
+app.add_typer(models_app, name="models")
+app.add_typer(config_app, name="config")
+app.add_typer(cache_app, name="cache")
+
+Runs = Annotated[
+    list[Path] | None, typer.Argument(metavar="[RUN…]", help="Run directories; default: the latest.")
+]
+Compare = Annotated[
+    str | None, typer.Option(help="Published columns: kimi,qwen3-next,gemini,longcat, comma separated.")
+]
+DataDir = Annotated[Path | None, typer.Option(help="Folder with one sub-folder per benchmark.")]
+
+
+def run(resolved: Resolved) -> None:
+    """Evaluate a model on a suite or on single benchmarks; run the same command again to resume."""
+    from longcat_eval.cli.run import execute
+
+    raise typer.Exit(execute(resolved))
+
+
+app.command("run")(with_run_settings(run))
+
+
+@app.command()
+def report(
+    runs: Runs = None,
+    compare: Compare = None,
+    format: Annotated[str, typer.Option("--format", "-f", help="table, md, csv or json.")] = "table",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    allow_mixed: Annotated[
+        bool, typer.Option("--allow-mixed", help="Let one row mix different protocols or data.")
+    ] = False,
+) -> None:
+    """Print the card's table with our columns beside the published ones."""
+    from longcat_eval.cli.report import show_report
+
+    raise typer.Exit(show_report(runs or [], compare, format, output, allow_mixed))
+
+
+@app.command()
+def rescore(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only this task.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Judge the kept transcripts again with this version's graders; asks no model."""
+    from longcat_eval.cli.rescore import rescore_run
+
+    raise typer.Exit(rescore_run(run, task or [], data_dir))
+
+
+@app.command()
+def merge(
+    output: Annotated[Path, typer.Argument(help="The directory to make.")],
+    parts: Annotated[list[Path], typer.Argument(help="The shards' run directories.")],
+) -> None:
+    """Lay the shards of one run side by side in one directory."""
+    from longcat_eval.cli.merge import merge_runs
+
+    raise typer.Exit(merge_runs(output, parts))
+
+
+@app.command()
+def show(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    sample: Annotated[str | None, typer.Argument(help="Task/sample, or a part of it.")] = None,
+    repeat: Annotated[int | None, typer.Option(help="Only this repeat.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="Only this outcome, such as no_answer.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many transcripts.")] = 3,
+) -> None:
+    """Print transcripts as they happened: requests, replies, extraction and verdict."""
+    from longcat_eval.cli.show import show_transcripts
+
+    raise typer.Exit(show_transcripts(run, sample, repeat, outcome, limit))
+
+
+@app.command()
+def fetch(
+    what: Annotated[list[str], typer.Argument(help="Task names, a suite, or demo-model.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Download and check data now, so that later runs need no network."""
+    from longcat_eval.cli.fetch import fetch_all
+
+    raise typer.Exit(fetch_all(what, data_dir))
+
+
+def doctor(resolved: Resolved) -> None:
+    """Check endpoint, settings on the wire, data, disk and extras; each line ok, warn or fail."""
+    from longcat_eval.cli.run import check_health
+
+    raise typer.Exit(check_health(resolved))
+
+
+app.command("doctor")(with_run_settings(doctor))
+
+
+def config_show(resolved: Resolved) -> None:
+    """Print every setting of `run` with its value and where it comes from."""
+    from longcat_eval.cli.listing import show_config
+
+    show_config(resolved)
+
+
+config_app.command("show")(with_run_settings(config_show))
+
+
+@tasks_app.command("list")
+def tasks_list() -> None:
+    """List benchmarks and suites."""
+    from longcat_eval.cli.listing import list_tasks
+
+    list_tasks()
+
+
+@tasks_app.command("show")
+def tasks_show(name: str) -> None:
+    """Print a benchmark's protocol, data source and floors."""
+    from longcat_eval.cli.listing import show_task
+
+    show_task(name)
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List the presets."""
+    from longcat_eval.cli.listing import list_models
+
+    list_models()
+
+
+@models_app.command("show")
+def models_show(name: str) -> None:
+    """Print a preset with the source of every value."""
+    from longcat_eval.cli.listing import show_model
+
+    show_model(name)
+
+
+@cache_app.command("stats")
+def cache_stats(path: Path) -> None:
+    """Count what a response cache holds."""
+    from longcat_eval.cli.listing import show_cache
+
+    show_cache(path)
+
+
+@cache_app.command("prune")
+def cache_prune(
+    path: Path, older_than_days: Annotated[float, typer.Option(help="Age in days.")] = 30.0
+) -> None:
+    """Drop old entries of a response cache."""
+    from longcat_eval.cli.listing import prune
+
+    prune(path, older_than_days)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"longcat-eval {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _front(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Every benchmark of a model card under one command, with scores that can be traced."""
 
 
 def main() -> None:
-    """Run the command line."""
-    raise SystemExit(2)
+    """Run the command line; every expected error is one line on stderr and its own exit code."""
+    try:
+        app()
+    except LongcatEvalError as error:
+        if os.environ.get("LONGCAT_EVAL_DEBUG"):
+            raise
+        sys.stderr.write(f"longcat-eval: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("longcat-eval: interrupted\n")
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.OK)

@@ -52,11 +52,12 @@ class Role:
         body |= self.extra_body
         body["seed"] = seed
         body |= overrides or {}
-        request = Request(body, meta)
-        if self.rewriter is not None:
-            request = self.rewriter.rewrite(request)
-        request.body["max_tokens"] = self._completion_limit(request.body, max_tokens)
-        return request
+        body["max_tokens"] = self._completion_limit(body, max_tokens)
+        return Request(body, meta)
+
+    def sent(self, request: Request) -> Request:
+        """The request as it goes out: the same, or with tools put into the prompt."""
+        return request if self.rewriter is None else self.rewriter.rewrite(request)
 
     def _completion_limit(self, body: Wire, wanted: int) -> int:
         limits = [wanted]

@@ -74,14 +74,15 @@ class Context:
             tools=tools,
             overrides=overrides,
         )
-        self._on_request(role, request)
+        sent = settings.sent(request)
+        self._on_request(role, sent)
         try:
             completion = await settings.model.complete(request)
         except ModelError as error:
             if not error.outcome.valid and role in ROLE_FAILURES:
                 error.outcome = ROLE_FAILURES[role]
             raise
-        self._record(role, turn, request.body, completion)
+        self._record(role, turn, sent.body, completion)
         return completion
 
     def transcript(self) -> Transcript:

@@ -7,10 +7,10 @@ from longcat_eval.records import AttemptRow
 
 
 class RunStarted(NamedTuple):
-    """Before the first attempt: `expected` and `done` count attempts by task."""
+    """Before the first attempt: `expected` attempts by task, and the valid rows that stand."""
 
     expected: dict[str, int]
-    done: dict[str, list[AttemptRow]]
+    done: list[AttemptRow]
 
 
 class AttemptFinished(NamedTuple):

@@ -27,6 +27,7 @@ class Session:
     shard: Shard | None = None
     store: RunWriter = field(init=False)
     rows: list[AttemptRow] = field(init=False)
+    engine: Engine | None = None
 
     def open(self) -> None:
         """Create or resume the directory; `UsageError` with a diff if it holds another configuration."""
@@ -46,6 +47,11 @@ class Session:
             self.manifest.invocations = [*old.invocations, *self.manifest.invocations]
         self.store.write_manifest(self.manifest)
 
+    def interrupt(self) -> None:
+        """End now: what is in flight is dropped and made again on resume."""
+        if self.engine is not None:
+            self.engine.stop("interrupted", now=True)
+
     def close(self) -> None:
         """Flush and unlock; safe to call more than once."""
         self.store.close()
@@ -59,13 +65,12 @@ class Session:
         concurrency: int,
         budget: Budget,
         emit: Listener,
-        started: "list[Engine] | None" = None,
     ) -> str:
         """Work off what is missing; return why it stopped early, or an empty string."""
         done = [row for row in counting_rows(self.rows) if row.outcome.valid]
         for row in self.rows:
             budget.spend(row)
-        engine = Engine(
+        self.engine = Engine(
             roles,
             self.store,
             workers,
@@ -75,13 +80,11 @@ class Session:
             emit,
             self._request_listener,
         )
-        if started is not None:
-            started.append(engine)
         emit(RunStarted(self._expected(planned), done))
         items = work_items(planned, done={row.key for row in done}, tries=_tries(self.rows), shard=self.shard)
         stopped = budget.exhausted()
         if not stopped:
-            stopped = await engine.run(items)
+            stopped = await self.engine.run(items)
         emit(RunEnded(stopped))
         return stopped
 

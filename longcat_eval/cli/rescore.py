@@ -1,0 +1,56 @@
+"""`longcat-eval rescore`: this version's graders over a run's own transcripts."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from longcat_eval.cli.report import end_of_run
+from longcat_eval.errors import ExitCode, UsageError, did_you_mean
+from longcat_eval.protocols import DataOptions, Task
+from longcat_eval.records import AttemptRow, Sample
+from longcat_eval.runners.rescoring import keep, rescore
+from longcat_eval.runners.store import RunData, read_run
+from longcat_eval.runners.workers import WorkerPool
+from longcat_eval.tasks.table import load_task
+
+
+def rescore_run(path: Path, only: list[str], data_dir: Path | None) -> int:
+    """Rescore, keep what changed, and print the table anew."""
+    from rich.console import Console
+
+    run, console = read_run(path), Console()
+    names = only or list(run.manifest.tasks)
+    for name in names:
+        if name not in run.manifest.tasks:
+            raise UsageError(f"{path} has no task {name!r}{did_you_mean(name, run.manifest.tasks)}")
+    tasks = {name: _task_with_samples(run, name, data_dir) for name in names}
+    pairs = asyncio.run(_rescore(run, tasks))
+    changed = [(old, new) for old, new in pairs if _verdict(old) != _verdict(new)]
+    keep(path, changed)
+    console.print(f"{len(pairs)} attempts judged again, {len(changed)} verdicts changed", highlight=False)
+    for old, new in changed[:10]:
+        console.print(f"  {old.key}: {old.value} ({old.extracted}) -> {new.value} ({new.extracted})")
+    return ExitCode.OK if end_of_run(console, path, None) else ExitCode.INCOMPLETE
+
+
+def _task_with_samples(run: RunData, name: str, data_dir: Path | None) -> tuple[Task, dict[str, Sample]]:
+    task = load_task(name)
+    known = run.manifest.tasks[name].dataset
+    data = task.load(DataOptions(data_dir, allow_drift=bool(known.drift)))
+    if data.sha256 != known.sha256:
+        raise UsageError(f"{name}: the run used other data ({known.source}); give it with --data-dir")
+    return task, {s.id: s for s in data.samples}
+
+
+async def _rescore(
+    run: RunData, tasks: dict[str, tuple[Task, dict[str, Sample]]]
+) -> list[tuple[AttemptRow, AttemptRow]]:
+    workers = WorkerPool(max(1, os.cpu_count() or 1))
+    try:
+        return await rescore(run, tasks, workers)
+    finally:
+        await workers.close()
+
+
+def _verdict(row: AttemptRow) -> tuple[object, ...]:
+    return row.outcome, row.reason, row.value, row.extracted, row.metrics

@@ -1,0 +1,141 @@
+"""From settings to the models of a run: one per role, each with its own settings, endpoint and key."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from longcat_eval.cli.settings import RunSettings
+from longcat_eval.errors import EnvironmentUnusableError, UsageError
+from longcat_eval.model_backend.resolve import ModelOptions, ResolvedModel, open_model, resolve_model
+from longcat_eval.model_backend.role import Role
+from longcat_eval.protocols import Model
+from longcat_eval.records import AttemptKey, Message
+from longcat_eval.runners.manifest import RoleRecord
+
+References = Callable[[AttemptKey], Mapping[str, Sequence[Message]]]
+
+
+def agent_options(settings: RunSettings) -> ModelOptions:
+    """The agent's part of the settings."""
+    sampling = dict(settings.sampling)
+    return ModelOptions(
+        model=settings.model,
+        base_url=settings.base_url,
+        served_model_name=settings.served_model_name,
+        api_key_env=settings.api_key_env,
+        tool_parser=settings.tool_parser,
+        lenient_tools=settings.lenient_tools,
+        max_tokens=sampling.pop("max_tokens", None),
+        sampling=sampling,
+        extra_body=settings.extra_body,
+        context_length=settings.context_length,
+        headers=_headers(settings.header),
+        price=settings.price or None,
+        **_shared(settings),
+    )
+
+
+def side_options(settings: RunSettings, role: str) -> ModelOptions:
+    """The user's or the judge's part; nothing of the agent's sampling is in it."""
+    model = getattr(settings, f"{role}_model")
+    if model is None:
+        raise EnvironmentUnusableError(
+            f"this run needs a {role} model; give --{role}-model, and --{role}-base-url where it is served"
+        )
+    return ModelOptions(
+        model=model,
+        base_url=getattr(settings, f"{role}_base_url"),
+        api_key_env=getattr(settings, f"{role}_api_key_env"),
+        **_shared(settings),
+    )
+
+
+def resolve_roles(settings: RunSettings, needed: Sequence[str]) -> dict[str, ResolvedModel]:
+    """Resolve the agent and every other role the tasks need."""
+    options = {"agent": agent_options(settings)}
+    options |= {role: side_options(settings, role) for role in needed if role != "agent"}
+    return {role: resolve_model(given, role=role, env=os.environ) for role, given in options.items()}
+
+
+async def open_role(resolved: ResolvedModel, settings: RunSettings, references: References) -> Role:
+    """Open the model and find its name on the wire."""
+    cache = (settings.cache, settings.cache_namespace) if settings.cache else None
+    model = await open_model(resolved, references=references, cache=cache)
+    try:
+        return Role(
+            model=model,
+            served_name=resolved.served_name or await only_served_name(model),
+            sampling=resolved.sampling,
+            extra_body=resolved.extra_body,
+            context_length=resolved.context_length,
+            max_tokens=resolved.max_tokens,
+            rewriter=model if hasattr(model, "rewrite") else None,
+        )
+    except BaseException:
+        await model.close()
+        raise
+
+
+async def only_served_name(model: Model) -> str:
+    """The only id of /v1/models; several are an error that lists them."""
+    ids = [entry["id"] for entry in await list_models(model)]
+    if len(ids) != 1:
+        found = f"serves {', '.join(ids[:8])}" if ids else "lists no model"
+        raise EnvironmentUnusableError(f"the endpoint {found}; say which one with --served-model-name")
+    return str(ids[0])
+
+
+async def list_models(model: Any) -> list[dict[str, Any]]:
+    """Ask the endpoint what it serves, through any wrappers."""
+    while not hasattr(model, "list_models"):
+        model = model.model
+    models: list[dict[str, Any]] = await model.list_models()
+    return models
+
+
+def role_record(resolved: ResolvedModel, role: Role) -> RoleRecord:
+    """The role's part of the manifest: everything but secrets."""
+    return RoleRecord(
+        name=resolved.name,
+        kind=resolved.kind,
+        preset=resolved.preset,
+        served_name=role.served_name,
+        endpoint=resolved.endpoint,
+        sampling={**resolved.sampling, **resolved.extra_body},
+        context_length=resolved.context_length,
+        max_tokens=resolved.max_tokens,
+        tool_parser=resolved.tool_parser,
+        price=resolved.price_record,
+        origins=dict(resolved.origins),
+        notes=tuple(resolved.notes),
+    )
+
+
+def _shared(settings: RunSettings) -> dict[str, Any]:
+    return {
+        "transport": settings.transport,
+        "concurrency": parse_concurrency(settings.concurrency),
+        "timeout": settings.timeout,
+        "max_tries": settings.max_tries,
+        "rpm": settings.rpm,
+        "tpm": settings.tpm,
+    }
+
+
+def parse_concurrency(text: str) -> "int | str":
+    """`auto` or a positive number."""
+    if text == "auto":
+        return text
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"--concurrency {text!r} is neither auto nor a number from 1")
+    return int(text)
+
+
+def _headers(lines: Sequence[str]) -> dict[str, str]:
+    headers = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise UsageError("--header wants `Name: value`")
+        headers[name.strip()] = value.strip()
+    return headers

@@ -1,0 +1,90 @@
+"""When to send a failed request again (tenacity does the looping)."""
+
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from longcat_eval.model_backend.failures import Failure
+from longcat_eval.records import Completion
+
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 60.0
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds a server asks to wait, from `retry-after-ms` or `Retry-After` (seconds or HTTP date).
+
+    At most 60 and at least 0; None where it asks for nothing or for something unreadable.
+    """
+    for name, unit in (("retry-after-ms", 1e-3), ("Retry-After", 1.0)):
+        value = headers.get(name)
+        if value is not None:
+            seconds = read_wait(value.strip(), unit)
+            if seconds is not None:
+                return min(max(seconds, 0.0), LONGEST_WAIT)
+    return None
+
+
+def read_wait(value: str, unit: float) -> float | None:
+    """Return seconds from a number of `unit`s or from an HTTP date."""
+    try:
+        seconds = float(value) * unit
+        return seconds if seconds == seconds else None
+    except ValueError:
+        pass
+    try:
+        when = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return (when - datetime.now(UTC)).total_seconds()
+
+
+def backoff(tries: int) -> float:
+    """Return the seconds before the next try: 0.5 doubling to 60, drawn from the upper half of each step."""
+    step = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (tries - 1))
+    return step * random.uniform(0.5, 1.0)
+
+
+async def retry(
+    first: Failure, again: Callable[[], Awaitable[Completion]], *, max_tries: int, deadline: float | None
+) -> Completion:
+    """Go on after a `first` failed try until a reply, a failure that is not retried, or `max_tries` requests.
+
+    Waits as long as the server asks, else exponentially with jitter; gives up rather than sleep past the
+    `deadline` (on `time.monotonic`). Raises the last `Failure`.
+    """
+    from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+    def failure(state: RetryCallState) -> Failure:
+        error = state.outcome.exception() if state.outcome else None
+        assert isinstance(error, Failure)
+        return error
+
+    def wait(state: RetryCallState) -> float:
+        asked = failure(state).retry_after
+        pause = backoff(state.attempt_number)
+        return pause if asked is None else min(LONGEST_WAIT, asked + 0.1 * pause)
+
+    def stop(state: RetryCallState) -> bool:
+        late = deadline is not None and time.monotonic() + state.upcoming_sleep >= deadline
+        return late or state.attempt_number >= max_tries
+
+    replay: Failure | None = first
+
+    async def attempt() -> Completion:
+        nonlocal replay
+        if replay is not None:
+            replay, failed = None, replay
+            raise failed
+        return await again()
+
+    retrying = AsyncRetrying(
+        wait=wait,
+        stop=stop,
+        retry=retry_if_exception(lambda error: isinstance(error, Failure) and error.rule.retried),
+        reraise=True,
+    )
+    return await retrying(attempt)

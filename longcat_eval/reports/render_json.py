@@ -1,0 +1,67 @@
+"""The table as JSON: our rows with everything known of them, the runs, and the published columns with sources."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from longcat_eval.reports.notes import notes
+from longcat_eval.reports.table import Column, Table
+
+if TYPE_CHECKING:
+    from longcat_eval.runners.store import RunData
+
+FORMAT = 1
+
+
+def to_json(table: Table, runs: Sequence["RunData"]) -> str:
+    """`rows` are ours alone, `run` in them counts `runs` from 1; scores in percent, `coverage` as a share."""
+    report = {
+        "format": FORMAT,
+        "runs": [_run(number, run) for number, run in enumerate(runs, 1)],
+        "rows": _rows(table),
+        "published": [_published(index, table) for index, c in enumerate(table.columns) if not c.run],
+        "notes": notes(table),
+    }
+    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+
+
+def _run(number: int, run: "RunData") -> dict[str, Any]:
+    manifest = run.manifest
+    return {
+        "run": number,
+        "path": str(run.path),
+        "model": manifest.model,
+        "suite": manifest.suite,
+        "seeds": [manifest.seed],
+        "not_run": manifest.not_run,
+    }
+
+
+def _rows(table: Table) -> list[dict[str, Any]]:
+    return [
+        {
+            "run": column.run,
+            "model": column.model,
+            "group": group.name,
+            "label": row.label,
+            "marks": cell.marks,
+            **msgspec.to_builtins(cell.result),
+        }
+        for group in table.groups
+        for row in group.rows
+        for column, cell in zip(table.columns, row.cells, strict=True)
+        if cell.result is not None
+    ]
+
+
+def _published(index: int, table: Table) -> dict[str, Any]:
+    column: Column = table.columns[index]
+    values = []
+    for row in table.rows:
+        if (value := row.cells[index].published) is not None:
+            number = float(value.text) if value.reported else None
+            about = {"task": row.task, "label": row.label, "metric": value.metric, "text": value.text}
+            source = {"source": value.source.title, "date": value.source.date}
+            values.append({**about, "value": number, "mark": value.mark, **source})
+    return {"model": column.model, "label": column.label, "header": dict(column.header), "values": values}

@@ -1,0 +1,183 @@
+"""One benchmark of one run as numbers: `ResultRow`, the unit of every table, export and comparison."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from math import fsum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from longcat_eval.errors import UsageError
+from longcat_eval.records import Aggregate, AttemptRow
+from longcat_eval.reports import statistics
+from longcat_eval.runners.manifest import TaskRecord
+
+if TYPE_CHECKING:
+    from longcat_eval.runners.store import RunData
+
+
+class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of one benchmark; scores, intervals, errors, bounds, metrics and floors are percentages.
+
+    `correct` sums the values of the `valid` attempts of `attempts` = n x k expected ones, `coverage` is their
+    ratio. `value` is None while no attempt is valid. `bounds`, the score with all lost attempts wrong and all
+    right, is None where none is lost. `ci_method` names the rule of `statistics.interval`; interval and bounds
+    are None where the headline is no mean over questions. `tokens` are (prompt, completion), `cost` is in US
+    dollars and None where a price is unknown, `seconds` sums over attempts.
+    """
+
+    task: str
+    metric: str
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    ci_method: str
+    se_questions: float | None
+    se_rerun: float | None
+    correct: float
+    n: int
+    k: int
+    attempts: int
+    valid: int
+    coverage: float
+    bounds: tuple[float, float] | None
+    outcomes: dict[str, int]
+    items: int
+    subset: bool
+    drift: str
+    protocol: str
+    prompt_hash: str
+    grader: str
+    dataset_sha256: str
+    headline: str
+    metrics: dict[str, float]
+    floors: dict[str, float]
+    tokens: tuple[int, int]
+    cost: float | None
+    seconds: float
+    scores_sha256: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether every expected attempt is valid."""
+        return self.valid >= self.attempts
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """What must agree before two results may stand in one row: protocol, prompts, grader, data."""
+        return self.protocol, self.prompt_hash, self.grader, self.dataset_sha256
+
+
+def percent(share: float) -> float:
+    """A share as a percentage, without the noise of binary fractions."""
+    return round(100.0 * share, 10)
+
+
+def result_rows(run: "RunData") -> list[ResultRow]:
+    """One row per benchmark of the run, in the manifest's order; `run.rows` holds one row per key."""
+    by_task: dict[str, list[AttemptRow]] = {name: [] for name in run.manifest.tasks}
+    for row in run.rows:
+        if row.task in by_task:
+            by_task[row.task].append(row)
+    return [result_row(name, record, by_task[name]) for name, record in run.manifest.tasks.items()]
+
+
+def result_row(task: str, record: TaskRecord, rows: Sequence[AttemptRow]) -> ResultRow:
+    """Summarise the attempts of one benchmark."""
+    valid = [row for row in rows if row.value is not None and row.outcome.valid]
+    questions = by_question(valid)
+    n, k, protocol = record.selected, record.repeats, record.protocol
+    aggregate = _aggregate(task, valid)
+    value = aggregate.metrics[aggregate.headline] if aggregate else None
+    interval = _interval(aggregate, questions)
+    return ResultRow(
+        task=task,
+        metric=metric_label(record),
+        value=None if value is None else percent(value),
+        ci_low=percent(interval.low) if interval else None,
+        ci_high=percent(interval.high) if interval else None,
+        ci_method=interval.method if interval else "",
+        se_questions=_percent(statistics.clustered_se(statistics.question_means(questions))),
+        se_rerun=_percent(statistics.rerun_se(questions)),
+        correct=fsum(x for values in questions for x in values),
+        n=n,
+        k=k,
+        attempts=n * k,
+        valid=len(valid),
+        coverage=len(valid) / (n * k) if n * k else 0.0,
+        bounds=_bounds(questions, n, k) if len(valid) < n * k and (interval or not valid) else None,
+        outcomes=dict(sorted(Counter(row.outcome.value for row in rows).items())),
+        items=record.dataset.items,
+        subset=record.subset,
+        drift=record.dataset.drift,
+        protocol=protocol.name,
+        prompt_hash=protocol.prompt_hash,
+        grader=protocol.grader,
+        dataset_sha256=record.dataset.sha256,
+        headline=aggregate.headline if aggregate else "",
+        metrics={name: percent(x) for name, x in aggregate.metrics.items()} if aggregate else {},
+        floors={name: percent(x) for name, x in record.floors.items()},
+        tokens=(sum(row.prompt_tokens for row in rows), sum(row.completion_tokens for row in rows)),
+        cost=total_cost(row.cost for row in rows),
+        seconds=fsum(row.seconds for row in rows),
+        scores_sha256=scores_sha256(rows),
+    )
+
+
+def by_question(rows: Iterable[AttemptRow]) -> list[list[float]]:
+    """Values grouped by question, in the order the questions come."""
+    questions: dict[str, list[float]] = {}
+    for row in rows:
+        if row.value is not None:
+            questions.setdefault(row.sample, []).append(row.value)
+    return list(questions.values())
+
+
+def metric_label(record: TaskRecord) -> str:
+    """The protocol's metric, or what --repeats made of it: `avg@16` at k = 1 is `acc`."""
+    metric = record.protocol.metric
+    if record.repeats == record.protocol.repeats or not (metric == "acc" or metric.startswith("avg@")):
+        return metric
+    return "acc" if record.repeats == 1 else f"avg@{record.repeats}"
+
+
+def total_cost(costs: Iterable[float | None]) -> float | None:
+    """The sum of the costs in US dollars, None if one of them is unknown."""
+    known = list(costs)
+    return None if None in known else fsum(cost for cost in known if cost is not None)
+
+
+def scores_sha256(rows: Iterable[AttemptRow]) -> str:
+    """Hash over (sample, repeat, value, outcome, extracted) of every attempt, independent of their order."""
+    ordered = sorted(rows, key=lambda row: (row.sample, row.repeat))
+    scores = [(row.sample, row.repeat, row.value, row.outcome.value, row.extracted) for row in ordered]
+    return sha256(msgspec.json.encode(scores)).hexdigest()
+
+
+def _aggregate(task: str, valid: Sequence[AttemptRow]) -> Aggregate | None:
+    """The task's own metrics; plain avg@k for a task this version does not know."""
+    from longcat_eval.tasks.table import load_task
+
+    if not valid:
+        return None
+    try:
+        return load_task(task).aggregate(valid)
+    except UsageError:
+        return Aggregate("avg@k", {"avg@k": statistics.avg_at_k(by_question(valid))})
+
+
+def _interval(aggregate: Aggregate | None, questions: list[list[float]]) -> statistics.Interval | None:
+    if aggregate is None:
+        return None
+    value = aggregate.metrics[aggregate.headline]
+    return statistics.interval(questions) if abs(value - statistics.avg_at_k(questions)) < 1e-9 else None
+
+
+def _bounds(questions: list[list[float]], n: int, k: int) -> tuple[float, float]:
+    low, high = statistics.coverage_bounds(questions, n, k)
+    return percent(low), percent(high)
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else percent(share)

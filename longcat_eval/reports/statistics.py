@@ -1,0 +1,148 @@
+"""Scores and their uncertainty: one number per question first, then over questions.
+
+Notation: x_ij in [0, 1] is repeat j of question i, i = 1..n, j = 1..k_i; m_i is the mean of x_ij over j and
+p the mean of m_i. Attempts on one question are not independent, so the unit everywhere is the question.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from math import comb, fsum, sqrt
+from statistics import NormalDist
+from typing import NamedTuple
+
+CONFIDENCE = 0.95
+EDGE = 0.1
+"""Closer than this to 0 or 1 the t interval is too short, and the clustered Wilson interval replaces it."""
+NO_SPREAD = 1e-12
+"""Equal means differ by rounding only below this."""
+
+WILSON, CLUSTERED_T, CLUSTERED_WILSON = "wilson", "clustered t", "clustered wilson"
+
+
+class Interval(NamedTuple):
+    """A confidence interval within [0, 1] and the rule it comes from."""
+
+    low: float
+    high: float
+    method: str
+
+
+def question_means(questions: Sequence[Sequence[float]]) -> list[float]:
+    """m_i of every question; each has at least one value. Exact sums, so the order of attempts is immaterial."""
+    return [fsum(values) / len(values) for values in questions]
+
+
+def mean(values: Sequence[float]) -> float:
+    """Arithmetic mean, from an exactly rounded sum."""
+    return fsum(values) / len(values)
+
+
+def avg_at_k(questions: Sequence[Sequence[float]]) -> float:
+    """Mean over questions of the mean over repeats; `acc` where every k_i is 1."""
+    return mean(question_means(questions))
+
+
+def clustered_se(means: Sequence[float]) -> float | None:
+    """Standard error over new questions: SE^2 = sum (m_i - p)^2 / (n (n - 1)); None for one question.
+
+    Equals the cluster-robust standard error with the question as cluster and its C/(C-1) factor at equal k
+    (Miller 2024, arXiv 2411.00640).
+    """
+    n = len(means)
+    if n < 2:
+        return None
+    p = mean(means)
+    return sqrt(fsum((m - p) ** 2 for m in means) / (n * (n - 1)))
+
+
+def rerun_se(questions: Sequence[Sequence[float]]) -> float | None:
+    """Standard error of asking the same questions again: SE^2 = sum_i (s_i^2 / k_i) / n^2; None where a k_i is 1.
+
+    s_i^2 is the sample variance within question i; for right-or-wrong values s_i^2 / k_i = m_i (1 - m_i) / (k_i - 1).
+    """
+    if not questions or any(len(values) < 2 for values in questions):
+        return None
+    return sqrt(fsum(_variance(values) / len(values) for values in questions)) / len(questions)
+
+
+def _variance(values: Sequence[float]) -> float:
+    m = mean(values)
+    return fsum((x - m) ** 2 for x in values) / (len(values) - 1)
+
+
+def wilson(p: float, n: float, quantile: float) -> tuple[float, float]:
+    """Score interval for a proportion p of n trials (Wilson 1927, JASA 22:209); `quantile` is z, or t.
+
+    Its ends at p = 0 and p = 1 are 0 and 1 exactly.
+    """
+    z2 = quantile * quantile
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = quantile / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    return (0.0 if p <= 0 else max(0.0, centre - half)), (1.0 if p >= 1 else min(1.0, centre + half))
+
+
+def interval(questions: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Interval:
+    """Confidence interval of avg@k for new questions of the same kind; at least one question.
+
+    `wilson` on n questions where every m_i is 0 or 1 (k = 1, or repeats that never differ) or where all m_i
+    are equal: a spread of zero says nothing, and n Bernoulli trials vary at least as much as n means in [0, 1].
+    Else `clustered t`: p -+ t(n-1) SE. Within `EDGE` of 0 or 1 instead `clustered wilson`: Wilson's interval
+    with n' = p (1 - p) / SE^2 trials and t(n-1) for z (the effective sample size of survey statistics, as in
+    Korn and Graubard 1998, Survey Methodology 24:193). Simulated at 30 x 32 and p = .95 it covers .90 to .95 where t
+    covers .77 to .95, depending on how the difficulty is spread.
+    """
+    means = question_means(questions)
+    n, p, se = len(means), mean(means), clustered_se(means)
+    if se is None or se < NO_SPREAD or all(m in (0.0, 1.0) for m in means):
+        return Interval(*wilson(p, n, NormalDist().inv_cdf((1 + confidence) / 2)), WILSON)
+    t = t_quantile((1 + confidence) / 2, n - 1)
+    if EDGE < p < 1 - EDGE:
+        return Interval(max(0.0, p - t * se), min(1.0, p + t * se), CLUSTERED_T)
+    return Interval(*wilson(p, p * (1 - p) / se**2, t), CLUSTERED_WILSON)
+
+
+def t_quantile(probability: float, df: int) -> float:
+    """Quantile of Student's t; scipy.special alone, because importing scipy.stats takes thrice as long."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, probability))
+
+
+def pass_at_k(n: int, c: int, k: int) -> float:
+    """Chance that at least one of k draws without replacement from n attempts, c of them right, is right.
+
+    1 - C(n - c, k) / C(n, k) (Chen et al. 2021, arXiv 2107.03374, equation 1).
+    """
+    _check_draw(n, c, k)
+    return 1.0 - comb(n - c, k) / comb(n, k)
+
+
+def pass_hat_k(n: int, c: int, k: int) -> float:
+    """Chance that all k draws are right: C(c, k) / C(n, k) (tau-bench, arXiv 2406.12045)."""
+    _check_draw(n, c, k)
+    return comb(c, k) / comb(n, k)
+
+
+def _check_draw(n: int, c: int, k: int) -> None:
+    if not (0 <= c <= n and 1 <= k <= n):
+        raise ValueError(f"cannot draw k={k} of n={n} attempts with c={c} right")
+
+
+def majority(answers: Sequence[str | None], values: Sequence[float]) -> float:
+    """maj@k of one question: the value of its most frequent answer.
+
+    `answers` and `values` are in repeat order. Ties go to the answer given first; no answer (None) never
+    wins, and a question without any answer scores 0.
+    """
+    counts = Counter(answer for answer in answers if answer is not None)
+    if not counts:
+        return 0.0
+    winner = max(counts, key=lambda answer: counts[answer])
+    return values[answers.index(winner)]
+
+
+def coverage_bounds(questions: Sequence[Sequence[float]], n: int, k: int) -> tuple[float, float]:
+    """Score if every lost attempt of n x k were wrong, and if every one were right."""
+    right = fsum(value for values in questions for value in values)
+    lost = n * k - sum(len(values) for values in questions)
+    return right / (n * k), (right + lost) / (n * k)

@@ -1,0 +1,216 @@
+"""The comparison table without a format: the card's rows, published columns, then one column per run."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from longcat_eval.errors import UsageError
+from longcat_eval.reports.published import (
+    UNREPORTED,
+    PublishedRow,
+    PublishedValue,
+    find_models,
+    load_published,
+    published_value,
+)
+from longcat_eval.reports.rows import ResultRow, result_rows
+
+if TYPE_CHECKING:
+    from longcat_eval.runners.store import RunData
+
+NOT_RUN = "not run"
+NO_SCORE = "no score"
+OTHER = "Other"
+
+MARKS: Mapping[str, str] = {
+    "*": "the card took the value from a public report",
+    "†": "a subset of the questions",
+    "‡": "the data differ from the known-good ones",
+    "§": "another metric than the row's",
+}
+
+
+class Remark(NamedTuple):
+    """Why a value carries a mark of `MARKS`."""
+
+    mark: str
+    text: str = ""
+
+
+class Cell(NamedTuple):
+    """One value of the table: `text` as printed without marks, and the record it comes from."""
+
+    text: str = UNREPORTED
+    remarks: tuple[Remark, ...] = ()
+    result: ResultRow | None = None
+    published: PublishedValue | None = None
+
+    @property
+    def marks(self) -> str:
+        """The marks printed behind the text."""
+        return "".join(remark.mark for remark in self.remarks)
+
+
+class Column(NamedTuple):
+    """One model: `label` is unique in the table, `run` counts our runs from 1 and is 0 for a published column."""
+
+    label: str
+    model: str
+    run: int = 0
+    header: Mapping[str, str] = {}
+    not_run: Mapping[str, str] = {}
+
+
+class Row(NamedTuple):
+    """One benchmark over all columns."""
+
+    task: str
+    label: str
+    metric: str
+    cells: tuple[Cell, ...]
+
+
+class Group(NamedTuple):
+    """Rows under one heading."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+
+class Table(NamedTuple):
+    """What every format prints. `header` rows are texts above the scores: a label and one text per column."""
+
+    columns: tuple[Column, ...]
+    header: tuple[tuple[str, tuple[str, ...]], ...]
+    groups: tuple[Group, ...]
+    mixed: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[Row]:
+        """All rows in print order."""
+        return [row for group in self.groups for row in group.rows]
+
+
+Results = Sequence[Mapping[str, ResultRow]]
+"""For every run its results by task."""
+
+
+def build_table(runs: Sequence["RunData"], compare: Iterable[str] = (), *, allow_mixed: bool = False) -> Table:
+    """Lay out `runs` beside the published columns named in `compare`.
+
+    With published columns all rows of the card stand, without only those of the runs. Raises `UsageError` for
+    an unknown column, for nothing to show, and where runs judged one benchmark in different ways.
+    """
+    models = find_models(compare)
+    if not runs and not models:
+        raise UsageError("nothing to report: name a run directory, or published columns with --compare")
+    results = [{row.task: row for row in result_rows(run)} for run in runs]
+    mixed = _mixed(results)
+    if mixed and not allow_mixed:
+        raise UsageError(f"{mixed[0]}; report the runs one by one, or pass --allow-mixed")
+    columns = [*_published_columns(models), *_run_columns(runs, bool(models))]
+    header = ()
+    if models:
+        labels = load_published().header
+        header = tuple((label, tuple(c.header.get(k, UNREPORTED) for c in columns)) for k, label in labels.items())
+    return Table(tuple(columns), header, tuple(_groups(columns, models, results)), tuple(mixed))
+
+
+def _published_columns(models: Sequence[str]) -> list[Column]:
+    known = load_published().models
+    return [Column(known[name].label, name, header=known[name].header) for name in models]
+
+
+def _run_columns(runs: Sequence["RunData"], beside_published: bool) -> list[Column]:
+    known = load_published().models
+    names = [run.path.name for run in runs]
+    columns = []
+    for number, run in enumerate(runs, 1):
+        model, preset = run.manifest.model, _preset(run)
+        label = model
+        if len(runs) > 1:
+            name = run.path.name if names.count(run.path.name) == 1 else f"run {number}, {run.path}"
+            label = f"{model} ({name})"
+        elif beside_published:
+            label = f"{model} (this run)"
+        header = known[preset].header if preset in known else {}
+        columns.append(Column(label, model, number, header, run.manifest.not_run))
+    return columns
+
+
+def _preset(run: "RunData") -> str:
+    agent = run.manifest.roles.get("agent")
+    return (agent.preset if agent else None) or ""
+
+
+def _groups(columns: Sequence[Column], models: Sequence[str], results: Results) -> Iterable[Group]:
+    published = load_published()
+    ours = {task for tasks in results for task in tasks} | {t for c in columns for t in c.not_run}
+    strangers = [name for name in models if not published.models[name].card]
+    listed: set[str] = set()
+    for group in published.groups:
+        rows = []
+        for row in group.rows:
+            listed.add(row.task)
+            asked = any(published_value(row, name) for name in strangers)
+            if row.task in ours or asked or (models and group.card):
+                rows.append(_row(row, columns, results))
+        if group.name == OTHER:
+            rows.extend(_row(row, columns, results) for row in _unlisted(results, columns, listed))
+        if rows:
+            yield Group(group.name, tuple(rows))
+
+
+def _unlisted(results: Results, columns: Sequence[Column], listed: set[str]) -> list[PublishedRow]:
+    rows: dict[str, PublishedRow] = {}
+    for result in (result for tasks in results for result in tasks.values()):
+        label = f"{result.task} ({result.metric})" if result.metric else result.task
+        rows.setdefault(result.task, PublishedRow(result.task, label, result.metric))
+    for task in (task for column in columns for task in column.not_run):
+        rows.setdefault(task, PublishedRow(task, task))
+    return [row for task, row in rows.items() if task not in listed]
+
+
+def _row(row: PublishedRow, columns: Sequence[Column], results: Results) -> Row:
+    cells = tuple(
+        _run_cell(row, column, results[column.run - 1]) if column.run else _published_cell(row, column.model)
+        for column in columns
+    )
+    return Row(row.task, row.label, row.metric, cells)
+
+
+def _published_cell(row: PublishedRow, model: str) -> Cell:
+    value = published_value(row, model)
+    if value is None:
+        return Cell()
+    remarks = [Remark("*")] if value.mark else []
+    if value.metric != row.metric:
+        remarks.append(Remark("§", f"{value.metric} instead of {row.metric}"))
+    return Cell(value.text, tuple(remarks), published=value)
+
+
+def _run_cell(row: PublishedRow, column: Column, results: Mapping[str, ResultRow]) -> Cell:
+    result = results.get(row.task)
+    if result is None:
+        return Cell(NOT_RUN if row.task in column.not_run else UNREPORTED)
+    text = NO_SCORE if result.value is None else f"{result.value:.2f}"
+    return Cell(text, tuple(_remarks(result, row.metric)), result=result)
+
+
+def _remarks(result: ResultRow, metric: str) -> Iterable[Remark]:
+    if result.subset:
+        yield Remark("†", f"{result.n} of {result.items} questions")
+    if result.drift:
+        yield Remark("‡", result.drift)
+    if metric and result.metric != metric:
+        yield Remark("§", f"{result.metric} instead of {metric}")
+
+
+def _mixed(results: Results) -> list[str]:
+    """One line per benchmark that two runs asked or judged in different ways."""
+    lines = []
+    for task in dict.fromkeys(task for tasks in results for task in tasks):
+        seen = [tasks[task].identity for tasks in results if task in tasks]
+        parts = ("protocols", "prompts", "graders", "data")
+        if different := [name for name, values in zip(parts, zip(*seen, strict=True), strict=True) if len(set(values)) > 1]:
+            lines.append(f"{task}: the runs differ in {', '.join(different)}")
+    return lines
