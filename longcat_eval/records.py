@@ -260,6 +260,7 @@ class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):
 
     `repeats` is k of avg@k, `metric` its label (`acc`, `avg@16`), `max_tokens` the completion limit put on
     the wire, `prompt_hash` sha256 over every prompt text, `roles` the models an attempt talks to.
+    `typical_tokens` is a rough completion length of one attempt, for estimates before a run only.
     """
 
     name: str
@@ -272,6 +273,7 @@ class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ("agent",)
     limits: dict[str, float] = {}
     notes: tuple[str, ...] = ()
+    typical_tokens: int = 0
 
 
 class Aggregate(msgspec.Struct, frozen=True):

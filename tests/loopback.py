@@ -1,7 +1,7 @@
 """A fake OpenAI-compatible endpoint on loopback: deterministic replies, scripted faults, no framework.
 
 In a test:       async with FakeEndpoint(faults={"429": 0.1}) as server: ... server.base_url ...
-As a process:    python tests/loopback.py --port 0 --latency 0        (prints its base URL, serves until killed)
+As a process:    python tests/loopback.py --port 0 --latency 0        (prints its base URL, then serves)
 
 The HTTP side is a bare asyncio.Protocol, because benchmarks and a thousand requests in flight need a server
 that costs less than the client under test.
@@ -92,7 +92,7 @@ def completion(message: str | Body, body: Body | None = None, **extra: Any) -> B
 
 
 class FaultScript:
-    """Which request fails how: names in order (then none), or a name -> probability table drawn with a seed."""
+    """Which request fails how: names in order (then none), or name -> probability, drawn with a seed."""
 
     def __init__(self, faults: Mapping[str, float] | Iterable[str | None] = (), seed: int = 0) -> None:
         self._random = random.Random(seed)
@@ -117,7 +117,7 @@ class FaultScript:
 
 
 class FakeEndpoint:
-    """The server. `requests` keeps what came in (switch off with `record=False`), `in_flight` counts open ones.
+    """The server. `requests` keeps what came in (unless `record=False`), `in_flight` counts open ones.
 
     `reply(body)` may return a text, an assistant message, a whole reply (has "choices"), a `Raw`, or an
     awaitable of one. `latency` is in seconds. More than `capacity` requests at once get a 429.

@@ -114,8 +114,6 @@ class LiveDisplay:
     def __init__(self, console: "Console", progress: Progress) -> None:
         from rich.live import Live
 
-        from rich.live import Live
-
         self.progress = progress
         self._live = Live(
             get_renderable=progress.table,

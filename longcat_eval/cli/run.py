@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from longcat_eval import __version__
 from longcat_eval.cli.live import LiveDisplay, PlainLines, Progress
-from longcat_eval.cli.roles import open_role, parse_concurrency, resolve_roles, role_record
+from longcat_eval.cli.report import check_compare, end_of_run
+from longcat_eval.cli.roles import agent_options, open_role, parse_concurrency, resolve_roles, role_record
 from longcat_eval.cli.settings import Resolved, RunSettings, parse_seconds
 from longcat_eval.errors import EnvironmentUnusableError, ExitCode, UsageError
 from longcat_eval.model_backend.resolve import ResolvedModel
@@ -40,6 +41,7 @@ def execute(resolved: Resolved) -> int:
     from rich.console import Console
 
     settings, console = resolved.settings, Console()
+    check_compare(settings.compare)
     tasks, not_run = chosen_tasks(settings)
     models = resolve_roles(settings, sorted({r for t in tasks for r in t.protocol.roles}))
     console.print(first_line(models["agent"], settings), highlight=False, soft_wrap=True)
@@ -59,7 +61,8 @@ def execute(resolved: Resolved) -> int:
     if settings.dry_run:
         from longcat_eval.cli.estimate import print_estimate
 
-        print_estimate(console, planned, models["agent"], parse_concurrency(settings.concurrency))
+        streams = parse_concurrency(settings.concurrency)
+        print_estimate(console, planned, models["agent"], streams, settings.output)
         return ExitCode.OK
     return asyncio.run(_run(resolved, planned, not_run, models, console))
 
@@ -240,8 +243,6 @@ def references(planned: list[PlannedTask]) -> Any:
 
 def finish(path: Path, stopped: str, settings: RunSettings, console: "Console") -> int:
     """Print the table and how to go on; return the exit code."""
-    from longcat_eval.cli.report import end_of_run
-
     complete = end_of_run(console, path, settings.compare)
     if not complete:
         again = [*sys.argv[1:], *([] if settings.output else ["-o", str(path)])]
@@ -259,7 +260,6 @@ def finish(path: Path, stopped: str, settings: RunSettings, console: "Console") 
 def check_health(resolved: Resolved) -> int:
     """`longcat-eval doctor`."""
     from longcat_eval.cli.doctor import run_doctor
-    from longcat_eval.cli.roles import agent_options
 
     settings = resolved.settings
     names = [t.name for t in chosen_tasks(settings)[0]] if settings.suite or settings.task else []

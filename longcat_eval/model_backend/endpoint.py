@@ -11,7 +11,7 @@ import msgspec
 from longcat_eval import __version__
 from longcat_eval.errors import UsageError
 from longcat_eval.model_backend import urls
-from longcat_eval.model_backend.failures import MESSAGE_LIMIT, Failure, http_status_failure
+from longcat_eval.model_backend.failures import MESSAGE_LIMIT, RequestError, http_status_failure
 from longcat_eval.model_backend.limits import AdaptiveLimiter, RateLimiter
 from longcat_eval.model_backend.prices import Price
 from longcat_eval.model_backend.replies import read_completion, read_models
@@ -53,8 +53,10 @@ class EndpointConfig:
         object.__setattr__(self, "base_url", urls.check_base_url(self.base_url))
         for name, secret in self.wire_headers.items():
             if not (secret.reveal().isascii() and secret.reveal().isprintable()):
-                raise UsageError(f"the value of the {name} header for {self.name} holds a line break or a"
-                                 " character no header may hold: check the key")
+                raise UsageError(
+                    f"the value of the {name} header for {self.name} holds a line break or a"
+                    " character no header may hold: check the key"
+                )
         for setting in ("timeout", "max_tries", "concurrency", "rpm", "tpm"):
             value = getattr(self, setting)
             if value not in ("auto", None) and value <= 0:
@@ -102,13 +104,13 @@ async def before(deadline: float | None, waiting: Awaitable[T]) -> T:
         raise past_deadline() from None
 
 
-def past_deadline() -> Failure:
+def past_deadline() -> RequestError:
     """The failure of a request whose attempt ran out of time."""
-    return Failure("deadline", "the deadline of the attempt passed before a reply came")
+    return RequestError("deadline", "the deadline of the attempt passed before a reply came")
 
 
-def http_failure(answer: Answer, request: Wire) -> Failure:
-    """Classify a reply whose status is not 200, keeping how long the server asks to wait."""
+def http_failure(answer: Answer, request: Wire) -> RequestError:
+    """Classify a reply whose status is not 2xx, keeping how long the server asks to wait."""
     return http_status_failure(
         answer.status, answer.headers, answer.body, request, retry_after=retry_after(answer.headers)
     )
@@ -150,27 +152,31 @@ class EndpointModel:
             return await self._try(request, body)
 
         try:
-            try:
-                done = await attempt()
-            except Failure as first:
-                done = await retry(
-                    first, attempt, max_tries=self.config.max_tries, deadline=request.meta.deadline
-                )
-        except Failure as failure:
-            raise self._error(failure, tries) from None
-        return done if tries == 1 else msgspec.structs.replace(done, tries=tries)
+            return await attempt()
+        except RequestError as error:
+            failed = error
+        try:
+            done = await retry(
+                failed, attempt, max_tries=self.config.max_tries, deadline=request.meta.deadline
+            )
+            return msgspec.structs.replace(done, tries=tries)
+        except RequestError as error:
+            failed = error
+        # Raised outside the handler: the unredacted failure must not hang on as its context.
+        raise self._error(failed, tries)
 
     async def list_models(self) -> list[Wire]:
         """Return the entries of GET /models; raises `ModelError` at the first failure."""
         try:
             answer = await self._transport.get("/models", min(GET_TIMEOUT, self.config.timeout))
-            if answer.status != 200:
+            if answer.status // 100 != 2:
                 raise http_failure(answer, {})
             return read_models(answer.body)
         except TransportError as error:
-            raise self._error(Failure(error.kind, str(error)), 1) from None
-        except Failure as failure:
-            raise self._error(failure, 1) from None
+            failed = RequestError(error.kind, str(error))
+        except RequestError as error:
+            failed = error
+        raise self._error(failed, 1)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -178,7 +184,7 @@ class EndpointModel:
         await self._transport.close()
 
     async def _try(self, request: Request, body: bytes) -> Completion:
-        """Send one request within the limits and read the reply; raises `Failure`."""
+        """Send one request within the limits and read the reply; raises `RequestError`."""
         deadline = request.meta.deadline
         if self._rate is not None:
             most = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
@@ -190,7 +196,7 @@ class EndpointModel:
         try:
             done = await self._exchange(request, body)
             answered = True
-        except Failure as failure:
+        except RequestError as failure:
             congested = failure.rule.congestion
             if congested and failure.retry_after:
                 self.limiter.pause(failure.retry_after)
@@ -210,8 +216,8 @@ class EndpointModel:
         except TransportError as error:
             if error.kind == "timeout" and timeout < self.config.timeout:
                 raise past_deadline() from None
-            raise Failure(error.kind, str(error)) from None
-        if answer.status != 200:
+            raise RequestError(error.kind, str(error)) from None
+        if answer.status // 100 != 2:
             raise http_failure(answer, request.body)
         done = read_completion(answer.body)
         if self._rate is not None:
@@ -221,9 +227,13 @@ class EndpointModel:
             done, seconds=time.monotonic() - start, cost=price.cost(done.usage) if price else None
         )
 
-    def _error(self, failure: Failure, tries: int) -> ModelError:
+    def _error(self, failure: RequestError, tries: int) -> ModelError:
         said = redact(str(failure), self._secrets)
         said = said if len(said) <= MESSAGE_LIMIT else said[: MESSAGE_LIMIT - 1] + "…"
         return ModelError(
-            failure.rule.outcome, failure.rule.reason, f"{self.name}: {said}", alike=failure.alike, tries=tries
+            failure.rule.outcome,
+            failure.rule.reason,
+            f"{self.name}: {said}",
+            alike=failure.alike,
+            tries=tries,
         )

@@ -14,8 +14,8 @@ MESSAGE_LIMIT = 300
 class FailureRule(NamedTuple):
     """The verdict on a kind of failure.
 
-    `retried`: the same request is sent again; `congestion`: the limiter backs off; `alike`: the name the circuit
-    breaker counts by, empty where the next sample may well succeed.
+    `retried`: the same request is sent again; `congestion`: the limiter backs off; `alike`: the name the
+    circuit breaker counts by, empty where the next sample may well succeed.
     """
 
     outcome: Outcome
@@ -64,7 +64,7 @@ CONTEXT = re.compile(
     r"|inputs` tokens \+ `max_new_tokens` must be",
     re.IGNORECASE | re.DOTALL,
 )
-"""How OpenAI, vLLM, SGLang, llama.cpp, Anthropic, Gemini, Moonshot, DashScope and TGI say the prompt is too long."""
+"""Too long, as OpenAI, vLLM, SGLang, llama.cpp, Anthropic, Gemini, xAI, Moonshot, DashScope, TGI say it."""
 
 CONTEXT_LENGTH = re.compile(r"context (?:length|size|window)[^0-9]{1,20}(\d+)", re.IGNORECASE)
 FILTER_CODES = frozenset(
@@ -79,8 +79,8 @@ FILTER_CODES = frozenset(
 QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 
 
-class Failure(Exception):
-    """One failed try: the rule it falls under, the server's words, and how long the server asked to wait (s)."""
+class RequestError(Exception):
+    """One failed try: its rule, the server's words, and how long (seconds) the server asked to wait."""
 
     def __init__(self, kind: str, message: str, *, retry_after: float | None = None, alike: str = "") -> None:
         super().__init__(message)
@@ -111,7 +111,7 @@ def read_error(body: bytes) -> ServerError:
 
 
 def failure_kind(status: int, error: ServerError, request: Wire) -> str:
-    """Return the row of FAILURES for an HTTP status that is not 200."""
+    """Return the row of FAILURES for an HTTP status that is not 2xx."""
     if status in (400, 413, 422):
         if error.codes & FILTER_CODES:
             return "content_filter"
@@ -138,12 +138,12 @@ def never_fits(message: str, request: Wire) -> bool:
 
 def http_status_failure(
     status: int, headers: Mapping[str, str], body: bytes, request: Wire, *, retry_after: float | None = None
-) -> Failure:
-    """Classify a reply whose status is not 200; the text is the server's, bounded."""
+) -> RequestError:
+    """Classify a reply whose status is not 2xx; the text is the server's, bounded."""
     error = read_error(body)
     kind = failure_kind(status, error, request)
     said = error.message.strip() or "(no text)"
     if kind == "http 3xx":
         said = f"redirects to {headers.get('Location') or headers.get('location')}; give that as the base URL"
     alike = f"http {status}" if FAILURES[kind].alike.startswith("http") else ""
-    return Failure(kind, f"http {status}: {said}", retry_after=retry_after, alike=alike)
+    return RequestError(kind, f"http {status}: {said}", retry_after=retry_after, alike=alike)

@@ -12,8 +12,8 @@ BACK_OFF = 0.7
 class AdaptiveLimiter:
     """Bounds requests in flight to one endpoint; waiters are served first come, first served.
 
-    `limit=None` adapts by additive increase, multiplicative decrease (Chiu and Jain 1989, with TCP's slow start):
-    from 16 it doubles per round trip until the first congestion, then grows by 1 per round trip, and is
+    `limit=None` adapts by additive increase, multiplicative decrease (Chiu and Jain 1989; slow start as in
+    TCP): from 16 it doubles per round trip until the first congestion, then grows by 1 per round trip, and is
     multiplied by 0.7 at most once per round trip; never above `most`. It grows only while it is what holds
     requests back. A number is a plain bound. `pause` holds back every new request of the endpoint.
     """
@@ -125,10 +125,10 @@ class AdaptiveLimiter:
 class RateLimiter:
     """Requests and tokens per minute, on leaky buckets (aiolimiter).
 
-    Requests are spread evenly: at most one second's worth leaves in a burst. Tokens of a request are estimated
-    as its bytes / 4 plus the mean completion seen so far (at first 1,000, never more than its max_tokens):
-    max_tokens itself, 32,768 in most protocols here, would leave most of the quota unused. A server that
-    counts max_tokens answers 429, which is waited out. One bucket may burst a minute's worth of tokens.
+    Requests are spread evenly: at most one second's worth leaves in a burst. Tokens of a request are
+    estimated as its bytes / 4 plus the mean completion seen so far (at first 1,000, never more than its
+    max_tokens): max_tokens itself, 32,768 in most protocols here, would leave most of the quota unused. A
+    server that counts max_tokens answers 429, which is waited out. Tokens may burst by a minute's worth.
     """
 
     def __init__(self, rpm: int | None = None, tpm: int | None = None) -> None:

@@ -6,7 +6,7 @@ from longcat_eval.records import Usage
 
 
 class Price(NamedTuple):
-    """US dollars per million tokens; `cached_prompt` None means cached prompt tokens cost as much as others."""
+    """US dollars per million tokens; with `cached_prompt` None, cached prompt tokens cost like others."""
 
     prompt: float
     completion: float

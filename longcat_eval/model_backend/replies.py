@@ -4,12 +4,12 @@ from typing import Any
 
 import msgspec
 
-from longcat_eval.model_backend.failures import Failure, read_error
+from longcat_eval.model_backend.failures import RequestError, read_error
 from longcat_eval.records import Completion, Message, ToolCall, Usage, Wire
 
 
 def read_completion(body: bytes) -> Completion:
-    """Return the first choice of a chat completion reply; raises `Failure` (bad_body, no_choices).
+    """Return the first choice of a chat completion reply; raises `RequestError` (bad_body, no_choices).
 
     A well-formed reply without content is a completion like any other. `Message.raw` is the assistant message
     as received; a refusal is marked by the finish reason `content_filter`.
@@ -18,11 +18,11 @@ def read_completion(body: bytes) -> Completion:
         reply = msgspec.json.decode(body)
     except msgspec.DecodeError:
         said = " ".join(body[:200].decode("utf-8", "replace").split())
-        raise Failure("bad_body", f"the reply is no JSON: {said or '(empty)'}") from None
+        raise RequestError("bad_body", f"the reply is no JSON: {said or '(empty)'}") from None
     choice = first_choice(reply)
     if choice is None:
         said = read_error(body).message if isinstance(reply, dict) and "error" in reply else ""
-        raise Failure("no_choices", said or "the reply has no choice with a message")
+        raise RequestError("no_choices", said or "the reply has no choice with a message")
     message = choice["message"]
     return Completion(
         message=read_message(message),
@@ -35,14 +35,14 @@ def read_completion(body: bytes) -> Completion:
 
 
 def read_models(body: bytes) -> list[Wire]:
-    """Return the entries of a GET /models reply; raises `Failure` (bad_body)."""
+    """Return the entries of a GET /models reply; raises `RequestError` (bad_body)."""
     try:
         reply = msgspec.json.decode(body)
     except msgspec.DecodeError:
         reply = None
     entries = reply.get("data") if isinstance(reply, dict) else reply
     if not isinstance(entries, list):
-        raise Failure("bad_body", "the reply to GET /models is no list of models")
+        raise RequestError("bad_body", "the reply to GET /models is no list of models")
     return [entry for entry in entries if isinstance(entry, dict)]
 
 
@@ -71,16 +71,18 @@ def read_message(message: Wire) -> Message:
 
 
 def read_tool_calls(calls: Any) -> list[ToolCall]:
-    """Return function calls; arguments that came as an object are written as JSON text, absent ones as `{}`."""
+    """Return function calls; arguments that came as an object become JSON text, absent ones `{}`."""
     read = []
     for index, call in enumerate(calls or ()):
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict):
-            raise Failure("bad_body", "the reply has a tool call without a function")
+            raise RequestError("bad_body", "the reply has a tool call without a function")
         arguments = function.get("arguments")
         if not isinstance(arguments, str):
             arguments = msgspec.json.encode(arguments or {}).decode()
-        read.append(ToolCall(str(call.get("id") or f"call_{index}"), str(function.get("name") or ""), arguments))
+        read.append(
+            ToolCall(str(call.get("id") or f"call_{index}"), str(function.get("name") or ""), arguments)
+        )
     return read
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from longcat_eval.model_backend.failures import Failure
+from longcat_eval.model_backend.failures import RequestError
 from longcat_eval.records import Completion
 
 FIRST_WAIT = 0.5
@@ -14,7 +14,7 @@ LONGEST_WAIT = 60.0
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds a server asks to wait, from `retry-after-ms` or `Retry-After` (seconds or HTTP date).
+    """Return the seconds a server asks to wait: `retry-after-ms`, or `Retry-After` (seconds or HTTP date).
 
     At most 60 and at least 0; None where it asks for nothing or for something unreadable.
     """
@@ -49,18 +49,18 @@ def backoff(tries: int) -> float:
 
 
 async def retry(
-    first: Failure, again: Callable[[], Awaitable[Completion]], *, max_tries: int, deadline: float | None
+    first: RequestError, again: Callable[[], Awaitable[Completion]], *, max_tries: int, deadline: float | None
 ) -> Completion:
     """Go on after a `first` failed try until a reply, a failure that is not retried, or `max_tries` requests.
 
     Waits as long as the server asks, else exponentially with jitter; gives up rather than sleep past the
-    `deadline` (on `time.monotonic`). Raises the last `Failure`.
+    `deadline` (on `time.monotonic`). Raises the last `RequestError`.
     """
     from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-    def failure(state: RetryCallState) -> Failure:
+    def failure(state: RetryCallState) -> RequestError:
         error = state.outcome.exception() if state.outcome else None
-        assert isinstance(error, Failure)
+        assert isinstance(error, RequestError)
         return error
 
     def wait(state: RetryCallState) -> float:
@@ -72,19 +72,19 @@ async def retry(
         late = deadline is not None and time.monotonic() + state.upcoming_sleep >= deadline
         return late or state.attempt_number >= max_tries
 
-    replay: Failure | None = first
+    replay: RequestError | None = first
 
     async def attempt() -> Completion:
         nonlocal replay
         if replay is not None:
-            replay, failed = None, replay
+            failed, replay = replay, None
             raise failed
         return await again()
 
     retrying = AsyncRetrying(
         wait=wait,
         stop=stop,
-        retry=retry_if_exception(lambda error: isinstance(error, Failure) and error.rule.retried),
+        retry=retry_if_exception(lambda error: isinstance(error, RequestError) and error.rule.retried),
         reraise=True,
     )
     return await retrying(attempt)

@@ -101,7 +101,7 @@ class AiohttpTransport:
             ) as reply:
                 return Answer(reply.status, reply.headers, await reply.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            # `from None`: the repr of some aiohttp errors carries the request's headers, and with them the key.
+            # `from None`: the repr of some aiohttp errors carries the request's headers, and so the key.
             raise transport_error(error) from None
 
 
@@ -112,7 +112,7 @@ def transport_error(error: Exception) -> TransportError:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return TransportError("connect", f"the proxy refused: http {error.status} {error.message}")
     said = str(error) or type(error).__name__
-    if isinstance(error, aiohttp.ClientConnectorCertificateError) or "WRONG_VERSION_NUMBER" in said:
+    if isinstance(error, aiohttp.ClientSSLError) and "EOF" not in said:
         return TransportError("tls", said)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return TransportError("connect", said)
@@ -134,7 +134,7 @@ def environment_proxy(base_url: str) -> str | None:
     proxy = proxies.get(url.scheme) or proxies.get("all")
     if proxy and not proxy.startswith(("http://", "https://")):
         raise EnvironmentUnusableError(
-            f"the proxy for {url.hostname} is no http proxy: set {url.scheme.upper()}_PROXY to an http:// address"
-            " or add the host to NO_PROXY"
+            f"the proxy for {url.hostname} is no http proxy:"
+            f" set {url.scheme.upper()}_PROXY to an http:// address or add the host to NO_PROXY"
         )
     return proxy

@@ -1,4 +1,4 @@
-"""The official openai SDK as a transport: its sign-in and connection handling, our body, retries and limits."""
+"""The official openai SDK as a transport: its connections, our body, retries and limits."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,8 @@ class OpenAITransport:
     """`AsyncOpenAI` with its own retries off; `client.post(content=...)` sends our bytes unchanged."""
 
     def __init__(self, base_url: str, headers: Mapping[str, Secret]) -> None:
-        self._base_url, self._headers = base_url, headers
         self._client = open_client(base_url, headers)
+        self._keyless = not any(name.lower() == "authorization" for name in headers)
 
     async def post(self, path: str, body: bytes, timeout: float) -> Answer:
         """POST JSON bytes exactly as given; raises `TransportError`."""
@@ -37,11 +37,14 @@ class OpenAITransport:
         import openai
 
         call = self._client.post if method == "POST" else self._client.get
-        settings: Any = {"headers": {"X-Stainless-Raw-Response": "raw"}, "follow_redirects": False}
+        headers: dict[str, Any] = {"X-Stainless-Raw-Response": "raw"}
+        if self._keyless:
+            headers["Authorization"] = openai.Omit()
+        settings: Any = {"headers": headers, "follow_redirects": False, "timeout": timeout}
         try:
             # The SDK's own timeout starts anew with every chunk that arrives; ours covers the whole exchange.
             async with asyncio.timeout(timeout):
-                raw: Any = await call(path, cast_to=bytes, options=settings | {"timeout": timeout}, **options)
+                raw: Any = await call(path, cast_to=bytes, options=settings, **options)
         except openai.APIStatusError as error:
             return Answer(error.response.status_code, error.response.headers, error.response.content)
         except (openai.APITimeoutError, TimeoutError):
@@ -52,18 +55,15 @@ class OpenAITransport:
 
 
 def open_client(base_url: str, headers: Mapping[str, Secret]) -> "AsyncOpenAI":
-    """Return an SDK client that sends exactly `headers` and takes neither key nor address from the environment."""
+    """Return an SDK client that sends our `headers` and takes no key or address from the environment."""
     try:
         import openai
     except ImportError:
         raise EnvironmentUnusableError(
             "--transport openai needs the SDK: pip install 'longcat-eval[openai]'"
         ) from None
-    import ssl
-
     url = urlsplit(base_url)
-    sent: dict[str, Any] = {"Authorization": openai.Omit()}
-    sent |= {name.title() if name.lower() == "authorization" else name: s.reveal() for name, s in headers.items()}
+    sent = {name: value.reveal() for name, value in headers.items()}
     return openai.AsyncOpenAI(
         api_key="unused",
         organization="",
@@ -72,17 +72,28 @@ def open_client(base_url: str, headers: Mapping[str, Secret]) -> "AsyncOpenAI":
         default_query=dict(parse_qsl(url.query)),
         default_headers=sent,
         max_retries=0,
-        http_client=openai.DefaultAsyncHttpxClient(
-            proxy=environment_proxy(base_url), trust_env=False, verify=ssl.create_default_context()
-        ),
+        http_client=open_http_client(environment_proxy(base_url)),
     )
+
+
+def open_http_client(proxy: str | None) -> Any:
+    """Return the SDK's client on aiohttp, a third of the CPU per request, else its default one."""
+    import ssl
+
+    import openai
+
+    settings: dict[str, Any] = {"proxy": proxy, "trust_env": False, "verify": ssl.create_default_context()}
+    try:
+        return openai.DefaultAioHttpClient(**settings)
+    except RuntimeError:  # an SDK without its aiohttp part
+        return openai.DefaultAsyncHttpxClient(**settings)
 
 
 def connection_error(error: Exception) -> TransportError:
     """Classify an SDK connection error by what lies under it."""
     cause = error.__cause__ or error
     said = str(cause) or type(cause).__name__
-    if "CERTIFICATE_VERIFY_FAILED" in said or "WRONG_VERSION_NUMBER" in said:
+    if "SSL" in said and "EOF" not in said:
         return TransportError("tls", said)
     if type(cause).__name__ in ("ConnectError", "ConnectTimeout", "ProxyError"):
         return TransportError("connect", said)

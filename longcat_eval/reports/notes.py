@@ -6,94 +6,106 @@ from longcat_eval.records import Outcome
 from longcat_eval.reports import statistics
 from longcat_eval.reports.published import load_published
 from longcat_eval.reports.rows import ResultRow
-from longcat_eval.reports.table import MARKS, Cell, Column, Row, Table
+from longcat_eval.reports.table import MARKS, Cell, Row, Table
 
 METHODS = {
     statistics.WILSON: "Wilson over questions",
     statistics.CLUSTERED_T: "Student t over question means",
-    statistics.CLUSTERED_WILSON: "near 0 and 100 Wilson with the effective number of questions",
+    statistics.CLUSTERED_WILSON: "Wilson with the effective number of questions, near 0 and 100",
 }
+
+Said = tuple[str, str, str]
+"""Whose (empty where there is but one run), which benchmark, what."""
 
 
 def notes(table: Table) -> list[str]:
     """The notes that apply to this table, one sentence or list each, in print order."""
-    return [*_marks(table), *_missing(table), *table.mixed, *_reading(table), *_floors(table), *_sources(table)]
+    mixed = [f"mixed: {line}." for line in table.mixed]
+    return [*_marks(table), *_missing(table), *mixed, *_reading(table), *_floors(table), *_sources(table)]
 
 
-def _cells(table: Table) -> Iterable[tuple[Row, Column, Cell]]:
+def _cells(table: Table) -> Iterable[tuple[str, Row, Cell]]:
+    """Every cell with its row and with whose it is."""
+    single = sum(1 for column in table.columns if column.run) == 1
     for row in table.rows:
         for column, cell in zip(table.columns, row.cells, strict=True):
-            yield row, column, cell
+            yield ("" if column.run and single else column.label), row, cell
 
 
-def _results(table: Table) -> list[tuple[str, ResultRow]]:
-    """Our results, each with the name notes call it by."""
-    return [
-        (_name(table, row, column), cell.result) for row, column, cell in _cells(table) if cell.result is not None
-    ]
+def _results(table: Table) -> Iterable[tuple[str, str, ResultRow]]:
+    for whose, row, cell in _cells(table):
+        if cell.result is not None:
+            yield whose, short_label(row.label), cell.result
 
 
-def _name(table: Table, row: Row, column: Column) -> str:
-    alone = column.run and sum(1 for other in table.columns if other.run) == 1
-    return _short(row.label) if alone else f"{_short(row.label)} of {column.label}"
-
-
-def _short(label: str) -> str:
+def short_label(label: str) -> str:
+    """A row's label without its metric."""
     return label.partition(" (")[0]
 
 
+def _listed(said: Iterable[Said]) -> str:
+    """`MMLU, CEval: 20 of 500; …`: benchmarks of which the same is said stand together."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for whose, label, what in said:
+        together.setdefault((whose, what), []).append(label)
+    return "; ".join(
+        f"{whose}{' ' if whose else ''}{', '.join(labels)}: {what}"
+        for (whose, what), labels in together.items()
+    )
+
+
 def _marks(table: Table) -> Iterable[str]:
-    said: dict[str, list[str]] = {}
-    for row, column, cell in _cells(table):
+    said: dict[str, list[Said]] = {}
+    for whose, row, cell in _cells(table):
         for mark, text in cell.remarks:
-            said.setdefault(mark, []).extend([f"{_name(table, row, column)} {text}"] if text else [])
+            said.setdefault(mark, []).extend([(whose, short_label(row.label), text)] if text else [])
     for mark, meaning in MARKS.items():
         if mark in said:
-            yield f"{mark} {meaning}{': ' if said[mark] else ''}{'; '.join(said[mark])}."
+            yield f"{mark} {meaning}{'; ' if said[mark] else ''}{_listed(said[mark])}."
 
 
 def _missing(table: Table) -> Iterable[str]:
-    lost = [(name, result) for name, result in _results(table) if not result.complete]
+    lost = [(whose, label, _lost(r)) for whose, label, r in _results(table) if not r.complete]
     if lost:
-        counts = "; ".join(f"{name} {_lost(result)}" for name, result in lost)
         yield (
-            f"incomplete: attempts without a verdict ({counts}); the range is the score with all of them "
-            f"wrong and all right. Run the same command again to make them up."
+            f"incomplete: some attempts have no verdict; {_listed(lost)}. The range is the score with all of "
+            f"them wrong and all right. Run the same command again to retry them."
         )
-    remedies: dict[str, list[str]] = {}
-    labels = {row.task: _short(row.label) for row in table.rows}
-    for column in table.columns:
-        for task, remedy in column.not_run.items():
-            if labels[task] not in remedies.setdefault(remedy, []):
-                remedies[remedy].append(labels[task])
-    for remedy, names in remedies.items():
-        yield f"not run: {', '.join(names)}: {remedy}"
+    remedies: dict[str, dict[str, None]] = {}
+    for row in table.rows:
+        for column in table.columns:
+            if row.task in column.not_run:
+                remedies.setdefault(column.not_run[row.task], {})[short_label(row.label)] = None
+    for remedy, labels in remedies.items():
+        yield f"not run: {', '.join(labels)}: {remedy}"
 
 
 def _lost(result: ResultRow) -> str:
     invalid = {name: count for name, count in result.outcomes.items() if not Outcome(name).valid}
+    parts = [f"{count} {name}" for name, count in invalid.items()]
     absent = result.attempts - result.valid - sum(invalid.values())
-    parts = [f"{name} {count}" for name, count in invalid.items()]
-    return ", ".join([*parts, f"not made {absent}"] if absent > 0 else parts)
+    return ", ".join([*parts, f"{absent} not made"] if absent > 0 else parts)
 
 
 def _reading(table: Table) -> Iterable[str]:
-    used = {result.ci_method for _, result in _results(table)}
-    rules = [text for method, text in METHODS.items() if method in used]
-    if rules:
+    used: dict[str, dict[str, None]] = {}
+    for _, label, result in _results(table):
+        used.setdefault(result.ci_method, {})[label] = None
+    if rules := [f"{name} ({', '.join(used[method])})" for method, name in METHODS.items() if method in used]:
         yield (
-            f"Ours: score (sum of scores / attempts) [95 % interval for new questions of the same kind: {'; '.join(rules)}]."
+            f"Ours: score (correct/attempts) [95 % interval for new questions of the same kind: "
+            f"{'; '.join(rules)}]."
         )
 
 
 def _floors(table: Table) -> Iterable[str]:
-    floors = {
-        _short(row.label): ", ".join(f"{name} {value:.2f}" for name, value in cell.result.floors.items())
-        for row, _, cell in _cells(table)
-        if cell.result is not None and cell.result.floors
+    said = {
+        (label, f"{name} {value:.2f}"): None
+        for _, label, result in _results(table)
+        for name, value in result.floors.items()
     }
-    if floors:
-        yield f"Floors: {'; '.join(f'{label} {text}' for label, text in floors.items())}."
+    if said:
+        yield f"Floors, reached without any skill; {_listed(('', label, text) for label, text in said)}."
 
 
 def _sources(table: Table) -> Iterable[str]:

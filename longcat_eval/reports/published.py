@@ -67,7 +67,7 @@ class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PublishedValue(NamedTuple):
-    """One printed number: `text` without its mark, `mark` is `*` or empty, `metric` as its source labels it."""
+    """One printed number: `text` without its mark, `mark` `*` or empty, `metric` as its source labels it."""
 
     text: str
     mark: str

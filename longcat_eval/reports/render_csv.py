@@ -1,4 +1,4 @@
-"""The table as CSV in long form: one line per benchmark and column, nothing in it that two equal runs differ in."""
+"""The table as CSV in long form, a line per benchmark and column: equal scores give equal bytes."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ FIELDS = (
 
 
 def to_csv(table: Table) -> str:
-    """Values in percent, `coverage` as a share; our lines have the source `run 1`, `run 2` in the order given."""
+    """Values in percent, `coverage` as a share; our lines have the source `run 1`, `run 2` in their order."""
     file = io.StringIO()
     writer = csv.DictWriter(file, FIELDS, lineterminator="\n", restval="")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""The table as JSON: our rows with everything known of them, the runs, and the published columns with sources."""
+"""The table as JSON: our rows in full, the runs, and the published columns with their sources."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

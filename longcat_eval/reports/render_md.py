@@ -34,7 +34,7 @@ def cell_text(cell: Cell) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_escape(cell) for cell in cells).replace("|  |", "| |").replace("|  |", "| |") + " |"
+    return "|" + "".join(f" {_escape(cell)} |" if cell else " |" for cell in cells)
 
 
 def _list(remarks: Iterable[str]) -> list[str]:

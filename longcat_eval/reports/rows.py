@@ -21,10 +21,10 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     """The result of one benchmark; scores, intervals, errors, bounds, metrics and floors are percentages.
 
     `correct` sums the values of the `valid` attempts of `attempts` = n x k expected ones, `coverage` is their
-    ratio. `value` is None while no attempt is valid. `bounds`, the score with all lost attempts wrong and all
-    right, is None where none is lost. `ci_method` names the rule of `statistics.interval`; interval and bounds
-    are None where the headline is no mean over questions. `tokens` are (prompt, completion), `cost` is in US
-    dollars and None where a price is unknown, `seconds` sums over attempts.
+    ratio. `value` is None while no attempt is valid. `bounds`, the score with all lost attempts wrong and
+    with all right, is None where none is lost. `ci_method` names the rule of `statistics.interval`; interval
+    and bounds are None where the headline is no mean over questions. `tokens` are (prompt, completion),
+    `cost` is in US dollars and None where a price is unknown, `seconds` sums over attempts.
     """
 
     task: str

@@ -28,7 +28,7 @@ class Interval(NamedTuple):
 
 
 def question_means(questions: Sequence[Sequence[float]]) -> list[float]:
-    """m_i of every question; each has at least one value. Exact sums, so the order of attempts is immaterial."""
+    """m_i of every question, each with one value or more; exact sums, so their order does not matter."""
     return [fsum(values) / len(values) for values in questions]
 
 
@@ -56,9 +56,10 @@ def clustered_se(means: Sequence[float]) -> float | None:
 
 
 def rerun_se(questions: Sequence[Sequence[float]]) -> float | None:
-    """Standard error of asking the same questions again: SE^2 = sum_i (s_i^2 / k_i) / n^2; None where a k_i is 1.
+    """Standard error of asking the same again: SE^2 = sum (s_i^2 / k_i) / n^2; None where a k_i is 1.
 
-    s_i^2 is the sample variance within question i; for right-or-wrong values s_i^2 / k_i = m_i (1 - m_i) / (k_i - 1).
+    s_i^2 is the sample variance within question i; for right-or-wrong values s_i^2 / k_i is
+    m_i (1 - m_i) / (k_i - 1).
     """
     if not questions or any(len(values) < 2 for values in questions):
         return None
@@ -85,11 +86,11 @@ def interval(questions: Sequence[Sequence[float]], confidence: float = CONFIDENC
     """Confidence interval of avg@k for new questions of the same kind; at least one question.
 
     `wilson` on n questions where every m_i is 0 or 1 (k = 1, or repeats that never differ) or where all m_i
-    are equal: a spread of zero says nothing, and n Bernoulli trials vary at least as much as n means in [0, 1].
+    are equal: a spread of zero says nothing, and n coin tosses vary at least as much as n means in [0, 1].
     Else `clustered t`: p -+ t(n-1) SE. Within `EDGE` of 0 or 1 instead `clustered wilson`: Wilson's interval
     with n' = p (1 - p) / SE^2 trials and t(n-1) for z (the effective sample size of survey statistics, as in
-    Korn and Graubard 1998, Survey Methodology 24:193). Simulated at 30 x 32 and p = .95 it covers .90 to .95 where t
-    covers .77 to .95, depending on how the difficulty is spread.
+    Korn and Graubard 1998, Survey Methodology 24:193). Simulated at 30 x 32 and p = .95 this rule covers .90
+    to .95 where t alone covers .77 to .95, depending on how the difficulty is spread.
     """
     means = question_means(questions)
     n, p, se = len(means), mean(means), clustered_se(means)

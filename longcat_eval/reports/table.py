@@ -51,7 +51,7 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One model: `label` is unique in the table, `run` counts our runs from 1 and is 0 for a published column."""
+    """One model: `label` is unique in the table, `run` counts our runs from 1, 0 is a published column."""
 
     label: str
     model: str
@@ -94,7 +94,9 @@ Results = Sequence[Mapping[str, ResultRow]]
 """For every run its results by task."""
 
 
-def build_table(runs: Sequence["RunData"], compare: Iterable[str] = (), *, allow_mixed: bool = False) -> Table:
+def build_table(
+    runs: Sequence["RunData"], compare: Iterable[str] = (), *, allow_mixed: bool = False
+) -> Table:
     """Lay out `runs` beside the published columns named in `compare`.
 
     With published columns all rows of the card stand, without only those of the runs. Raises `UsageError` for
@@ -108,10 +110,12 @@ def build_table(runs: Sequence["RunData"], compare: Iterable[str] = (), *, allow
     if mixed and not allow_mixed:
         raise UsageError(f"{mixed[0]}; report the runs one by one, or pass --allow-mixed")
     columns = [*_published_columns(models), *_run_columns(runs, bool(models))]
-    header = ()
+    header: tuple[tuple[str, tuple[str, ...]], ...] = ()
     if models:
         labels = load_published().header
-        header = tuple((label, tuple(c.header.get(k, UNREPORTED) for c in columns)) for k, label in labels.items())
+        header = tuple(
+            (label, tuple(c.header.get(k, UNREPORTED) for c in columns)) for k, label in labels.items()
+        )
     return Table(tuple(columns), header, tuple(_groups(columns, models, results)), tuple(mixed))
 
 
@@ -198,7 +202,7 @@ def _run_cell(row: PublishedRow, column: Column, results: Mapping[str, ResultRow
 
 def _remarks(result: ResultRow, metric: str) -> Iterable[Remark]:
     if result.subset:
-        yield Remark("†", f"{result.n} of {result.items} questions")
+        yield Remark("†", f"{result.n} of {result.items}")
     if result.drift:
         yield Remark("‡", result.drift)
     if metric and result.metric != metric:
@@ -211,6 +215,8 @@ def _mixed(results: Results) -> list[str]:
     for task in dict.fromkeys(task for tasks in results for task in tasks):
         seen = [tasks[task].identity for tasks in results if task in tasks]
         parts = ("protocols", "prompts", "graders", "data")
-        if different := [name for name, values in zip(parts, zip(*seen, strict=True), strict=True) if len(set(values)) > 1]:
+        if different := [
+            name for name, values in zip(parts, zip(*seen, strict=True), strict=True) if len(set(values)) > 1
+        ]:
             lines.append(f"{task}: the runs differ in {', '.join(different)}")
     return lines

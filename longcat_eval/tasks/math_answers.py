@@ -8,8 +8,10 @@ from longcat_eval.tasks.replies import visible_text
 LONGEST_ANSWER = 2_000
 
 _BOX = "\\boxed"
+_OPENING = re.compile(r"\s*\{")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _BARE = re.compile(r"\s+([^\s$\\{}][^\s$]*)")
-_INTEGER = re.compile(r"([+-]?)(\d{1,3}(?:(?:,|\{,\}|\\,|\\!|,\\!)\d{3})+|\d+)(?:\.0*)?")
+_INTEGER = re.compile(r"([+-]?)(\d{1,3}(?:(?:,|\{,\}|\\,|\\!|,\\!)\d{3})+|\d+)(?:\.0*)?", re.ASCII)
 _NEGATIVE_SPACE = re.compile(r"\\!")
 _SPACES = re.compile(r"(?:\\[,;: ]|\\q?quad(?![a-zA-Z])|~|\s)+")
 _SPACE_OF_NO_LIST = re.compile(r"(?<!\d) | (?!\d)")
@@ -38,7 +40,7 @@ def extract_boxed(text: str) -> BoxedAnswer:
     if start < 0:
         return BoxedAnswer(None, "no_box")
     after = start + len(_BOX)
-    opening = re.compile(r"\s*\{").match(text, after)
+    opening = _OPENING.match(text, after)
     if opening is None:
         bare = _BARE.match(text, after)
         content, rule = (bare[1].rstrip(".,;:!)") if bare else ""), "boxed_bare"
@@ -53,7 +55,7 @@ def extract_boxed(text: str) -> BoxedAnswer:
 def _braced(text: str, start: int) -> str | None:
     r"""Return the text from `start`, just after an opening brace, to its partner; `\{` and `\}` do not count."""
     depth = 1
-    for brace in re.compile(r"\\.|[{}]", re.DOTALL).finditer(text, start):
+    for brace in _BRACE.finditer(text, start):
         depth += {"{": 1, "}": -1}.get(brace[0], 0)
         if depth == 0:
             return text[start : brace.start()]

@@ -130,7 +130,9 @@ async def test_close_kills_idle_and_busy_workers_and_later_calls_fail() -> None:
     assert await reason_of(pool, "os:getpid") == "error"
 
 
-async def test_keys_of_the_user_are_not_in_a_worker(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_keys_of_the_user_are_not_in_a_worker(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
     monkeypatch.setenv("HF_TOKEN", "hf-1")
     monkeypatch.setenv("KEPT", "yes")

@@ -106,7 +106,9 @@ ENDINGS = [
 
 
 @pytest.mark.parametrize(("text", "label", "rule"), ENDINGS)
-@pytest.mark.parametrize("lead", ["", "Step 1: we compare the options. " * 300 + "\n"], ids=["alone", "after much"])
+@pytest.mark.parametrize(
+    "lead", ["", "Step 1: we compare the options. " * 300 + "\n"], ids=["alone", "after much"]
+)
 def test_ending(lead: str, text: str, label: str | None, rule: str | None) -> None:
     assert extract_choice(lead + text) == Choice(label, rule)
 
@@ -142,7 +144,9 @@ def test_the_pronoun_is_not_the_ninth_option() -> None:
     assert extract_choice("Answer: I. Iron", LABELS) == Choice("I", "marker")
 
 
-@given(text=st.text(max_size=3_000), label=st.sampled_from(LABELS), ask=st.sampled_from(["Answer: ", "答案："]))
+@given(
+    text=st.text(max_size=3_000), label=st.sampled_from(LABELS), ask=st.sampled_from(["Answer: ", "答案："])
+)
 def test_a_last_answer_line_always_wins(text: str, label: str, ask: str) -> None:
     if text.lstrip().startswith(("<think>", "<longcat_think>")):
         text = "x" + text
@@ -150,7 +154,25 @@ def test_a_last_answer_line_always_wins(text: str, label: str, ask: str) -> None
 
 
 FRAGMENTS = st.sampled_from(
-    ["Answer: ", "Final answer", "答案", "：", "故选", "A", "B", "J", "b", " ", "\n", "(", ")", "\\boxed{", "}", "$", ","]
+    [
+        "Answer: ",
+        "Final answer",
+        "答案",
+        "：",
+        "故选",
+        "A",
+        "B",
+        "J",
+        "b",
+        " ",
+        "\n",
+        "(",
+        ")",
+        "\\boxed{",
+        "}",
+        "$",
+        ",",
+    ]
     + ["and ", "the answer is ", "\\text{", "**", "word ", "</think>", "不", "选项", "，"]
 )
 

@@ -1,0 +1,51 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test lint unit slow oracles bench docs clean
+
+demo: $(VENV)/.demo ## A real run of real questions on the embedded model, ending in the comparison table.
+	$(BIN)/longcat-eval run --suite smoke --compare kimi,qwen3-next,gemini,longcat -o runs/demo
+	@echo
+	@echo "The run is in runs/demo; read it with: $(BIN)/longcat-eval show runs/demo"
+
+test: lint unit ## Everything CI runs.
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not slow and not oracle"
+
+slow: $(VENV)/.dev ## The tests that take minutes.
+	$(BIN)/python -m pytest -m slow
+
+oracles: $(VENV)/.dev ## Peers and official code, each in its own environment.
+	$(BIN)/python benchmarks/peers.py --make-environments
+	$(BIN)/python -m pytest -m oracle
+
+bench: $(VENV)/.dev ## Our speed beside the peers', in one run.
+	$(BIN)/python benchmarks/peers.py --make-environments
+	$(BIN)/python benchmarks/speed.py
+
+docs: $(VENV)/.dev ## Write docs/cli.md from the code.
+	$(BIN)/python docs/make_reference.py
+
+clean:
+	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "longcat-eval needs Python 3.11 or newer; give one with PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q -e ".[demo,math]"
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q -e ".[dev]"
+	touch $@ $(VENV)/.demo

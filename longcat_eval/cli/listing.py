@@ -1,0 +1,116 @@
+"""Commands that only show: tasks, models, settings, the cache."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from longcat_eval.cli.settings import Resolved
+
+
+def list_tasks() -> None:
+    """Print every benchmark with one line about it, then the suites."""
+    from rich.console import Console
+
+    from longcat_eval.tasks.suites import SUITES, expand_suite
+    from longcat_eval.tasks.table import DESCRIPTIONS
+
+    console = Console()
+    console.print(_table([("task", "what it asks"), *DESCRIPTIONS.items()]))
+    console.print()
+    rows = [("suite", "tasks")]
+    for name in SUITES:
+        here, missing = expand_suite(name)
+        absent = f" (not yet: {', '.join(missing)})" if missing else ""
+        rows.append((name, ", ".join(here) + absent))
+    console.print(_table(rows))
+
+
+def show_task(name: str) -> None:
+    """Print a benchmark's protocol without loading its data."""
+    import msgspec
+    from rich.console import Console
+
+    from longcat_eval.tasks.table import DESCRIPTIONS, load_task
+
+    task = load_task(name)
+    lines = [("task", name), ("about", DESCRIPTIONS[name])]
+    lines += [(k, _text(v)) for k, v in msgspec.to_builtins(task.protocol).items() if v not in ((), {}, [])]
+    lines += [("needs", ", ".join(sorted(task.needs)))]
+    lines += [(f"floor {k}", f"{100 * v:.2f}") for k, v in task.floors.items()]
+    Console().print(_table(lines))
+
+
+def show_config(resolved: Resolved) -> None:
+    """Print every setting, its value and its origin."""
+    from rich.console import Console
+
+    rows = [("setting", "value", "from")]
+    for name, value in asdict(resolved.settings).items():
+        shown = "(hidden)" if name == "header" and value else _text(value)
+        nested = [o for path, o in resolved.origins.items() if path.startswith(f"{name}.")]
+        rows.append(
+            (name, shown, resolved.origins.get(name) or ", ".join(dict.fromkeys(nested)) or "default")
+        )
+    Console().print(_table(rows))
+    _show_model_settings(resolved)
+
+
+def _show_model_settings(resolved: Resolved) -> None:
+    """The agent's settings after presets, where the model can be resolved without a server."""
+    from rich.console import Console
+
+    from longcat_eval.cli.roles import resolve_roles
+    from longcat_eval.errors import LongcatEvalError
+
+    console = Console()
+    try:
+        model = resolve_roles(resolved.settings, ["agent"])["agent"]
+    except LongcatEvalError as error:
+        console.print(f"\nmodel: {error}", highlight=False, markup=False)
+        return
+    rows = [("on the wire", "value", "from")]
+    rows += [(k, _text(v), model.origins.get(f"sampling.{k}", "")) for k, v in model.sampling.items()]
+    for name in ("served_name", "endpoint", "context_length", "max_tokens", "tool_parser"):
+        rows.append((name, _text(getattr(model, name)), model.origins.get(name, "")))
+    console.print()
+    console.print(_table(rows))
+
+
+def show_cache(path: Path) -> None:
+    """Print entry count, bytes and age of a response cache."""
+    from rich.console import Console
+
+    from longcat_eval.model_backend.cache import cache_stats
+
+    Console().print(_table([(k, _text(v)) for k, v in cache_stats(path).items()]))
+
+
+def prune(path: Path, older_than_days: float) -> None:
+    """Drop old entries and say how many."""
+    from rich.console import Console
+
+    from longcat_eval.model_backend.cache import prune_cache
+
+    Console().print(f"{prune_cache(path, older_than_days)} entries dropped")
+
+
+def _table(rows: list[tuple[str, ...]]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in rows[0]:
+        table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, dict):
+        return ", ".join(f"{k}={v}" for k, v in value.items()) or "–"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "–"
+    return str(value)

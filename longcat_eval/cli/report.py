@@ -1,0 +1,68 @@
+"""`longcat-eval report`, and the table that ends a run."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from longcat_eval.errors import EnvironmentUnusableError, ExitCode, UsageError
+from longcat_eval.reports.latest import latest_run
+from longcat_eval.reports.table import build_table
+from longcat_eval.runners.store import read_run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+RUNS = Path("runs")
+
+
+def show_report(
+    paths: list[Path], compare: str | None, format: str, output: Path | None, allow_mixed: bool
+) -> int:
+    """Print or write the table; without paths the latest run, or with --compare and no run the card alone."""
+    from rich.console import Console
+
+    from longcat_eval.reports.render import render
+    from longcat_eval.reports.render_table import table_renderable
+
+    columns = split_names(compare)
+    if not paths and (RUNS.is_dir() or not columns):
+        paths = [latest_run(RUNS)]
+    runs = [read_run(path) for path in paths]
+    table = build_table(runs, columns, allow_mixed=allow_mixed)
+    console = Console()
+    if format == "table" and output is None:
+        console.print(table_renderable(table, console.width))
+        return ExitCode.OK
+    text = render(table, runs, format)
+    if output is None:
+        sys.stdout.write(text)
+        return ExitCode.OK
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentUnusableError(f"cannot write {output}: {error.strerror}") from None
+    return ExitCode.OK
+
+
+def end_of_run(console: "Console", path: Path, compare: str | None) -> bool:
+    """Print the table and how the attempts ended; return whether everything expected has a valid result."""
+    from longcat_eval.reports.rows import result_rows
+    from longcat_eval.reports.summary import render_run_summary
+
+    run = read_run(path)
+    render_run_summary(console, [run], split_names(compare))
+    return not run.manifest.not_run and all(row.complete for row in result_rows(run))
+
+
+def check_compare(compare: str | None) -> None:
+    """Refuse an unknown published column before the run, not after it."""
+    from longcat_eval.reports.published import find_models
+
+    if compare is not None and not split_names(compare):
+        raise UsageError("--compare names no column; for example --compare kimi,qwen3-next")
+    find_models(split_names(compare))
+
+
+def split_names(text: str | None) -> list[str]:
+    """Comma separated names."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]

@@ -1,0 +1,91 @@
+"""What `run` prints when it ends: the table, then how the attempts ended and what they took."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from longcat_eval.records import Outcome
+from longcat_eval.reports.notes import short_label
+from longcat_eval.reports.render_table import QUIET, hanging, table_renderable
+from longcat_eval.reports.rows import ResultRow, total_cost
+from longcat_eval.reports.table import Table, build_table
+
+if TYPE_CHECKING:
+    from longcat_eval.runners.store import RunData
+
+INDENT = 10
+NO_ANSWER_LIMIT = 0.02
+"""Above this share of replies without an answer, the score is partly about their form."""
+
+
+def render_run_summary(console: Console, runs: Sequence["RunData"], compare: Iterable[str] = ()) -> None:
+    """Print the table of `runs` beside the published columns `compare`, then a few lines per run."""
+    table = build_table(runs, compare, allow_mixed=True)
+    console.print(table_renderable(table, console.width))
+    for number, run in enumerate(runs, 1):
+        console.print()
+        if len(runs) > 1:
+            console.print(Text(str(run.path), style="bold"))
+        for name, text, style in run_lines(table, number):
+            console.print(hanging(f"{name:<{INDENT}}{text}", console.width, INDENT, style))
+
+
+def run_lines(table: Table, run: int) -> list[tuple[str, str, str]]:
+    """Outcomes, warnings, and tokens, cost and time of run number `run`, each with its name and style."""
+    index = next(i for i, column in enumerate(table.columns) if column.run == run)
+    found = [(short_label(row.label), row.cells[index].result) for row in table.rows]
+    results = [(label, result) for label, result in found if result is not None]
+    return [
+        ("outcomes", _outcomes(result for _, result in results), ""),
+        *(("warning", text, "yellow") for label, result in results for text in _warnings(label, result)),
+        ("usage", _usage([result for _, result in results]), QUIET),
+    ]
+
+
+def _outcomes(results: Iterable[ResultRow]) -> str:
+    counts: Counter[str] = Counter()
+    for result in results:
+        counts.update(result.outcomes)
+    return ", ".join(f"{name} {counts[name]:,}" for name in Outcome if counts[name]) or "none"
+
+
+def _warnings(label: str, result: ResultRow) -> Iterable[str]:
+    silent = result.outcomes.get(Outcome.NO_ANSWER, 0)
+    if result.valid and silent > NO_ANSWER_LIMIT * result.valid:
+        yield (
+            f"{label}: {silent:,} of {result.valid:,} replies hold no answer "
+            f"({100 * silent / result.valid:.1f} %); read some before trusting the score"
+        )
+
+
+def _usage(results: Sequence[ResultRow]) -> str:
+    prompt, completion = (sum(result.tokens[i] for result in results) for i in (0, 1))
+    cost = total_cost(result.cost for result in results)
+    seconds = sum(result.seconds for result in results)
+    attempts = sum(sum(result.outcomes.values()) for result in results)
+    parts = [
+        f"{_tokens(prompt)} tokens in, {_tokens(completion)} out",
+        "cost unknown (no price set)" if cost is None else f"${cost:,.2f}",
+        f"{_duration(seconds)} summed over attempts",
+    ]
+    if attempts:
+        parts.append(f"{seconds / attempts:.1f} s each")
+    return " · ".join(parts)
+
+
+def _tokens(count: int) -> str:
+    for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k")):
+        if count >= size:
+            return f"{count / (1000 if unit == 'k' else size):.1f} {unit}"
+    return f"{count:,}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.1f} s"
