@@ -4,8 +4,9 @@ import hashlib
 import logging
 import sqlite3
 import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import msgspec
 import zstandard
@@ -18,23 +19,15 @@ log = logging.getLogger(__name__)
 
 SCHEMA = """
 create table if not exists replies (
-    key blob primary key, value blob not null, endpoint text not null, namespace text not null, time real not null
+    key blob primary key, value blob not null, endpoint text not null, namespace text not null,
+    time real not null
 )
 """
 DAY = 86400.0
 
 
-class CacheStats(NamedTuple):
-    """What a cache file holds; `oldest` and `newest` are seconds since the epoch, 0 when it is empty."""
-
-    entries: int
-    bytes: int
-    oldest: float
-    newest: float
-
-
 class CachedModel:
-    """Answers from a sqlite file where it can, and keeps every completion the inner model gives; never an error.
+    """Answers from a sqlite file where it can, and keeps every completion of the inner model, never an error.
 
     A hit is marked `cached`, costs nothing and took no time and no tries. The key is sha256 over (endpoint
     identity, exact body bytes, repeat, namespace), so k repeats at T > 0 stay k draws. Calls to sqlite are
@@ -48,7 +41,7 @@ class CachedModel:
         self._writable = True
 
     async def complete(self, request: Request) -> Completion:
-        """Return the kept completion of this very request, else ask; raises the inner model's `ModelError`."""
+        """Return the kept completion of this very request, else ask; raises what the inner model raises."""
         key = cache_key(self._identity, request, self._namespace)
         kept = self._get(key)
         if kept is not None:
@@ -88,9 +81,7 @@ class CachedModel:
 def cache_key(identity: str, request: Request, namespace: str = "") -> bytes:
     """Return sha256 over (endpoint identity, exact body bytes, repeat, namespace)."""
     body = msgspec.json.encode(request.body).decode()
-    return hashlib.sha256(
-        msgspec.json.encode([identity, body, request.meta.key.repeat, namespace])
-    ).digest()
+    return hashlib.sha256(msgspec.json.encode([identity, body, request.meta.key.repeat, namespace])).digest()
 
 
 def open_cache(path: Path) -> sqlite3.Connection:
@@ -123,21 +114,29 @@ def use_wal(db: sqlite3.Connection) -> None:
     db.execute("pragma synchronous = normal")
 
 
-def cache_stats(path: Path) -> CacheStats:
-    """Return what a cache file holds; raises `EnvironmentUnusableError` where there is none."""
+def cache_stats(path: Path) -> dict[str, Any]:
+    """Return entries, bytes, and the times of the oldest and newest one; raises `EnvironmentUnusableError`."""
     db = open_existing(path)
     try:
-        count, oldest, newest = db.execute("select count(*), min(time), max(time) from replies").fetchone()
+        count, *times = db.execute("select count(*), min(time), max(time) from replies").fetchone()
     finally:
         db.close()
-    return CacheStats(count, path.stat().st_size, oldest or 0.0, newest or 0.0)
+    oldest, newest = (iso(time) if time else "" for time in times)
+    return {"entries": count, "bytes": path.stat().st_size, "oldest": oldest, "newest": newest}
+
+
+def iso(seconds: float) -> str:
+    """Return a time as text, in UTC to the second."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def prune_cache(path: Path, older_than_days: float) -> int:
     """Delete replies older than this, give the space back, and return how many went."""
     db = open_existing(path)
     try:
-        gone = db.execute("delete from replies where time < ?", (time.time() - older_than_days * DAY,)).rowcount
+        gone = db.execute(
+            "delete from replies where time < ?", (time.time() - older_than_days * DAY,)
+        ).rowcount
         db.execute("vacuum")
     finally:
         db.close()

@@ -1,27 +1,25 @@
 """Any OpenAI-compatible endpoint as a Model."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
 from longcat_eval import __version__
 from longcat_eval.errors import UsageError
 from longcat_eval.model_backend import urls
-from longcat_eval.model_backend.failures import MESSAGE_LIMIT, RequestError, http_status_failure
+from longcat_eval.model_backend.classify import http_failure
+from longcat_eval.model_backend.failures import MESSAGE_LIMIT, RequestError
 from longcat_eval.model_backend.limits import AdaptiveLimiter, RateLimiter
 from longcat_eval.model_backend.prices import Price
 from longcat_eval.model_backend.replies import read_completion, read_models
-from longcat_eval.model_backend.retries import retry, retry_after
+from longcat_eval.model_backend.retries import before, past_deadline, retry
 from longcat_eval.model_backend.secrets import Secret, redact
-from longcat_eval.model_backend.transport import AiohttpTransport, Answer, Transport, TransportError
+from longcat_eval.model_backend.transport import AiohttpTransport, Transport, TransportError
 from longcat_eval.protocols import ModelError
 from longcat_eval.records import Completion, Request, Wire
-
-T = TypeVar("T")
 
 GET_TIMEOUT = 30.0
 SHORTEST_SECRET = 6
@@ -91,29 +89,6 @@ class EndpointConfig:
         values = [*self.headers.values(), *urls.hidden_values(self.base_url)]
         found = [Secret(value) for value in values if len(value) >= SHORTEST_SECRET]
         return [self.api_key, *found] if self.api_key else found
-
-
-async def before(deadline: float | None, waiting: Awaitable[T]) -> T:
-    """Await something, but only until the deadline (on `time.monotonic`, which is the loop's clock)."""
-    if deadline is None:
-        return await waiting
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await waiting
-    except TimeoutError:
-        raise past_deadline() from None
-
-
-def past_deadline() -> RequestError:
-    """The failure of a request whose attempt ran out of time."""
-    return RequestError("deadline", "the deadline of the attempt passed before a reply came")
-
-
-def http_failure(answer: Answer, request: Wire) -> RequestError:
-    """Classify a reply whose status is not 2xx, keeping how long the server asks to wait."""
-    return http_status_failure(
-        answer.status, answer.headers, answer.body, request, retry_after=retry_after(answer.headers)
-    )
 
 
 def open_transport(config: EndpointConfig) -> Transport:

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from longcat_eval.model_backend.failures import RequestError, read_error
+from longcat_eval.model_backend.classify import read_error
+from longcat_eval.model_backend.failures import RequestError
 from longcat_eval.records import Completion, Message, ToolCall, Usage, Wire
 
 

@@ -1,13 +1,17 @@
 """When to send a failed request again (tenacity does the looping)."""
 
+import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
 from longcat_eval.model_backend.failures import RequestError
 from longcat_eval.records import Completion
+
+T = TypeVar("T")
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 60.0
@@ -88,3 +92,19 @@ async def retry(
         reraise=True,
     )
     return await retrying(attempt)
+
+
+async def before(deadline: float | None, waiting: Awaitable[T]) -> T:
+    """Await something, but only until the deadline (on `time.monotonic`, which is the loop's clock)."""
+    if deadline is None:
+        return await waiting
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await waiting
+    except TimeoutError:
+        raise past_deadline() from None
+
+
+def past_deadline() -> RequestError:
+    """The failure of a request whose attempt ran out of time."""
+    return RequestError("deadline", "the deadline of the attempt passed before a reply came")

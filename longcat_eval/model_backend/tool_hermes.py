@@ -1,30 +1,35 @@
 """The Hermes tool grammar: one JSON object per call between `<tool_call>` tags.
 
-The form is NousResearch's Hermes function calling, as the vLLM `hermes` parser and the Qwen templates have it. The
-wording of the instructions is ours.
+The form is NousResearch's Hermes function calling, as vLLM's `hermes` parser and the Qwen templates have it.
+The wording of the instructions is ours.
 """
 
+import json
 import re
 from collections.abc import Sequence
-from json import JSONDecodeError, JSONDecoder
-from typing import Any, NamedTuple
+from typing import Any
 
 from longcat_eval.model_backend.tool_text import (
-    LENIENT,
     STRICT,
+    UNREADABLE,
+    Block,
     ParsedReply,
     ToolSyntaxError,
-    call,
     function_of,
+    json_text,
+    loose_object,
+    parsed,
     read_object,
     to_json,
     without_prefix,
 )
-from longcat_eval.model_backend.tool_values import UNREADABLE, read_literal
+from longcat_eval.model_backend.tool_values import read_literal
 from longcat_eval.records import Wire
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
-FENCE = re.compile(r"```(?:json)?\s*|\s*```")
+SPACE = re.compile(r"\s*")
+FENCE = re.compile(r"\s*(?:```(?:json)?\s*)?")
+CLOSED = re.compile(r"\s*</tool_call>")
 
 INTRODUCTION = """# Tools
 These functions can be called. Each line is the JSON signature of one of them:
@@ -39,101 +44,96 @@ To call a function, write a JSON object with its name and its arguments between 
 For several calls, write several such blocks."""
 
 
-class Block(NamedTuple):
-    """The call in one block, where the text goes on after it, and whether it needed leniency."""
-
-    name: str
-    arguments: Wire
-    end: int
-    lenient: bool = False
-
-
 class Hermes:
     """`<tool_call>` blocks around JSON; a `</tool_call>` inside a JSON string does not end one."""
 
     def declare(self, tools: Sequence[Wire], demand: str) -> str:
         """Return the `<tools>` list and how to call them."""
         lines = [to_json({"type": "function", "function": function_of(tool)}) for tool in tools]
-        return (INTRODUCTION + "\n".join(lines) + NOTE + " " + demand).rstrip()
+        return f"{INTRODUCTION}{chr(10).join(lines)}{NOTE} {demand}".rstrip()
 
     def render_call(self, name: str, arguments: str) -> str:
-        """Return a call block; arguments that are no JSON object raise ValueError."""
+        """Return a call block."""
         pairs = read_object(arguments)
-        if pairs is None:
-            raise ValueError(f"the arguments of {name} are no JSON object: {arguments[:80]!r}")
-        return f"{OPEN}\n{to_json({'name': name, 'arguments': pairs})}\n{CLOSE}"
+        shown = arguments if pairs is None else to_json(pairs)
+        return f'{OPEN}\n{{"name": {to_json(name)}, "arguments": {shown}}}\n{CLOSE}'
 
     def render_result(self, name: str, content: str) -> str:
         """Return a `<tool_response>` block; this grammar has no place for the name."""
         return f"<tool_response>\n{content}\n</tool_response>"
 
     def parse(self, text: str, tools: Sequence[Wire], lenient: bool) -> ParsedReply:
-        """Read every block; text after the first one is dropped, and one unreadable block fails them all."""
-        start = text.find(OPEN)
+        """Read every block; text after the first is no content, and one unreadable block fails them all."""
+        start = at = text.find(OPEN)
         if start < 0:
             return ParsedReply(text, (), STRICT)
-        blocks: list[Block] = []
-        at = start
+        blocks = []
         while at >= 0:
-            block = read_block(text, at + len(OPEN))
-            if block is None and lenient:
-                block = read_wild_block(text, at + len(OPEN))
-            if block is None:
+            found = read_block(text, at + len(OPEN))
+            if found is None and lenient:
+                found = read_wild_block(text, at + len(OPEN))
+            if found is None:
                 raise ToolSyntaxError("a tool call cannot be read", text)
-            blocks.append(block)
-            at = text.find(OPEN, block.end)
-        if lenient:
-            blocks = [unprefixed(block) for block in blocks]
-        calls = tuple(call(i, block.name, block.arguments) for i, block in enumerate(blocks))
-        mode = LENIENT if any(block.lenient for block in blocks) else STRICT
-        return ParsedReply(text[:start].strip(), calls, mode)
+            blocks.append(unprefixed(found[0]) if lenient else found[0])
+            at = text.find(OPEN, found[1])
+        return parsed(text[:start], blocks)
 
 
-def read_block(text: str, start: int) -> Block | None:
-    """Return the call that begins at `start`: JSON with a name and an object of arguments, then the closing tag."""
-    start += len(text[start:]) - len(text[start:].lstrip())
+def read_block(text: str, start: int) -> tuple[Block, int] | None:
+    """Return the call that begins at `start`, JSON and then the closing tag, and where it ends."""
     try:
-        value, end = JSONDecoder().raw_decode(text, start)
-    except (ValueError, RecursionError):
+        value, end = json.JSONDecoder().raw_decode(text, skip(SPACE, text, start))
+    except UNREADABLE:
         return None
-    end += len(text[end:]) - len(text[end:].lstrip())
-    if not text.startswith(CLOSE, end):
-        return None
-    return as_call(value, end + len(CLOSE))
+    closed = CLOSED.match(text, end)
+    block = as_call(value)
+    return (block, closed.end()) if block is not None and closed is not None else None
 
 
-def read_wild_block(text: str, start: int) -> Block | None:
+def read_wild_block(text: str, start: int) -> tuple[Block, int] | None:
     """Return a call that is not closed, fenced, a Python literal, or has raw line breaks in its strings."""
-    close = text.find(CLOSE, start)
-    end = len(text) if close < 0 else close
-    inside = FENCE.sub("", text[start:end]).strip()
-    for read in (read_loose_json, read_literal):
+    start = skip(FENCE, text, start)
+    found = loose_object(text[start:])
+    if found is not None:
+        value, end = json.loads(found[0]), start + found[1]
+    else:
+        close = text.find(CLOSE, start)
+        end = len(text) if close < 0 else close
         try:
-            block = as_call(read(inside), end if close < 0 else end + len(CLOSE), lenient=True)
-        except (*UNREADABLE, JSONDecodeError):
-            continue
-        if block is not None:
-            return block
-    return None
+            value = read_literal(text[start:end].strip().removesuffix("```").strip())
+        except UNREADABLE:
+            return None
+    block = as_loose_call(value)
+    return None if block is None else (block, end)
 
 
-def read_loose_json(text: str) -> Any:
-    """Return the JSON value a text starts with; control characters inside strings are let through."""
-    return JSONDecoder(strict=False).raw_decode(text)[0]
-
-
-def as_call(value: Any, end: int, *, lenient: bool = False) -> Block | None:
-    """Return a decoded block as a call if it has the right shape."""
-    if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not value["name"]:
+def as_call(value: Any) -> Block | None:
+    """Return a decoded block as a call: `name` a text, `arguments` an object or absent."""
+    name = value.get("name") if isinstance(value, dict) else None
+    if not isinstance(name, str) or not name:
         return None
-    arguments = value.get("arguments", value.get("parameters") if lenient else None)
-    if arguments is None:
-        arguments = {}
-    if lenient and isinstance(arguments, str):
+    arguments = value.get("arguments")
+    encoded = json_text({} if arguments is None else arguments)
+    return Block(name, encoded) if encoded is not None and encoded.startswith("{") else None
+
+
+def as_loose_call(value: Any) -> Block | None:
+    """Return a call whose arguments may also be called `parameters` or be JSON inside a string."""
+    if not isinstance(value, dict):
+        return None
+    arguments = value.get("arguments", value.get("parameters"))
+    if isinstance(arguments, str):
         arguments = read_object(arguments)
-    if not isinstance(arguments, dict):
-        return None
-    return Block(value["name"], arguments, end, lenient)
+        if arguments is None:
+            return None
+    block = as_call({"name": value.get("name"), "arguments": arguments})
+    return None if block is None else block._replace(lenient=True)
+
+
+def skip(pattern: re.Pattern[str], text: str, start: int) -> int:
+    """Return where a pattern that may match nothing ends."""
+    found = pattern.match(text, start)
+    return found.end() if found else start
 
 
 def unprefixed(block: Block) -> Block:

@@ -1,15 +1,15 @@
 """What the tool grammars share: calls written as text instead of JSON fields."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
-
-import msgspec
 
 from longcat_eval.records import ToolCall, Wire
 
 STRICT = "strict"
 LENIENT = "lenient"
-PREFIX = "functions."
+UNREADABLE = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
+"""What decoders raise at text from a model, and encoders at what JSON cannot hold."""
 
 
 class ParsedReply(NamedTuple):
@@ -32,20 +32,34 @@ class Grammar(Protocol):
     """One way of writing tools, calls and results as text."""
 
     def declare(self, tools: Sequence[Wire], demand: str) -> str:
-        """The text that tells a model its tools and how to call them; `demand` is an extra sentence or ''."""
+        """Return what tells a model its tools and how to call them; `demand` is one more sentence or ''."""
         ...
 
     def render_call(self, name: str, arguments: str) -> str:
-        """A call as the model should have written it; `arguments` is JSON text."""
+        """Return a call as a model should have written it; arguments that are no JSON object stand as is."""
         ...
 
     def render_result(self, name: str, content: str) -> str:
-        """What a tool gave, for a user turn."""
+        """Return what a tool gave, for a user turn."""
         ...
 
     def parse(self, text: str, tools: Sequence[Wire], lenient: bool) -> ParsedReply:
         """Take a reply apart; raises `ToolSyntaxError`."""
         ...
+
+
+class Block(NamedTuple):
+    """One call as read: `arguments` is JSON text, `lenient` says that it was written in some other form."""
+
+    name: str
+    arguments: str
+    lenient: bool = False
+
+
+def parsed(content: str, blocks: Sequence[Block]) -> ParsedReply:
+    """Return a parsed reply; ids count the calls of the reply from call_0."""
+    calls = tuple(ToolCall(f"call_{i}", b.name, b.arguments) for i, b in enumerate(blocks))
+    return ParsedReply(content.strip(), calls, LENIENT if any(b.lenient for b in blocks) else STRICT)
 
 
 def function_of(tool: Wire) -> Wire:
@@ -71,25 +85,37 @@ def read_object(arguments: str) -> Wire | None:
     if arguments.strip() in ("", "null"):
         return {}
     try:
-        value = msgspec.json.decode(arguments)
-    except msgspec.DecodeError:
+        value = json.loads(arguments)
+    except UNREADABLE:
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and json_text(value) is not None else None
 
 
 def without_prefix(name: str) -> str:
     """Return a tool name without the `functions.` that some models put in front."""
-    return name.removeprefix(PREFIX)
-
-
-def call(index: int, name: str, arguments: Wire | str) -> ToolCall:
-    """Return the index-th call of a reply."""
-    text = arguments if isinstance(arguments, str) else to_json(arguments)
-    return ToolCall(f"call_{index}", name, text)
+    return name.removeprefix("functions.")
 
 
 def to_json(value: Any) -> str:
-    """Return one line of JSON with its text readable; raises ValueError or TypeError for what JSON has not."""
-    import json
-
+    """Return one line of JSON with its text readable; raises UNREADABLE for what JSON has not."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def json_text(value: Any) -> str | None:
+    """Return a value as JSON text that survives UTF-8, None where that cannot be."""
+    try:
+        text = to_json(value)
+        text.encode()
+    except UNREADABLE:
+        return None
+    return text
+
+
+def loose_object(text: str) -> tuple[str, int] | None:
+    """Return the JSON object a text starts with, as JSON text, and where it ends; raw line breaks pass."""
+    try:
+        value, end = json.JSONDecoder(strict=False).raw_decode(text)
+    except UNREADABLE:
+        return None
+    encoded = json_text(value) if isinstance(value, dict) else None
+    return None if encoded is None else (encoded, end)

@@ -5,41 +5,29 @@ import json
 import warnings
 from typing import Any
 
-from longcat_eval.model_backend.tool_text import to_json
-
-UNREADABLE = (ValueError, SyntaxError, TypeError, MemoryError, RecursionError)
+from longcat_eval.model_backend.tool_text import UNREADABLE, json_text
 
 
 def read_value(text: str, declared: Any) -> Any:
-    """Return the value of an argument: its text if declared exactly "string", else JSON, Python literal, text.
+    """Return an argument's value: its text if declared exactly "string", else JSON, Python literal or text.
 
     A value JSON cannot hold (a set, bytes, NaN) stays text.
     """
     text = text.strip()
     if declared == "string":
         return text
-    for read in (read_json, read_literal):
+    for read in (json.loads, read_literal):
         try:
             value = read(text)
-            to_json(value).encode()
         except UNREADABLE:
             continue
-        return value
+        if json_text(value) is not None:
+            return value
     return text
 
 
-def read_json(text: str) -> Any:
-    """Return a JSON value; NaN and Infinity are refused."""
-    return json.loads(text, parse_constant=refuse)
-
-
 def read_literal(text: str) -> Any:
-    """Return a Python literal."""
+    """Return a Python literal; raises one of UNREADABLE."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         return ast.literal_eval(text)
-
-
-def refuse(constant: str) -> Any:
-    """Refuse NaN and Infinity, which are no JSON."""
-    raise ValueError(constant)

@@ -27,7 +27,7 @@ def list_files(folder: Path) -> Iterator[str]:
     """Yield the virtual paths of all files below `folder`, sorted, with `/` between their parts."""
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
-        if path.suffix.lower() != ".zip":
+        if path.suffix != ".zip":
             yield name
             continue
         with _opened(path) as archive:
@@ -96,7 +96,7 @@ def _parse(content: bytes, name: str, columns: Sequence[str]) -> list[Row]:
 
 
 def _csv(content: bytes, name: str, columns: Sequence[str]) -> list[Row]:
-    lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+    lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
     header = list(columns) or next(lines, [])
     rows = [row for row in lines if row]
     if any(len(row) != len(header) for row in rows):

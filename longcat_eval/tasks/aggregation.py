@@ -1,0 +1,63 @@
+"""Numbers over attempts: avg@k, macro average over groups, majority vote, and how replies failed to answer."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean
+
+from longcat_eval.records import Aggregate, AttemptRow, Outcome
+
+Vote = Callable[[AttemptRow], str | None]
+
+
+def extracted(row: AttemptRow) -> str | None:
+    """The vote of an attempt in maj@k: the answer as extracted."""
+    return row.extracted
+
+
+def aggregate_rows(rows: Iterable[AttemptRow], vote: Vote = extracted, groups: bool = False) -> Aggregate:
+    """Return micro (the headline), macro, no_answer, length_limit and, for k > 1, maj@k; all in [0, 1].
+
+    micro is the mean over samples of the mean over their repeats that are there (avg@k), macro the unweighted
+    mean over groups of the same, the two rates are shares of attempts, `groups` adds one number per group.
+    Without a valid row there is no number at all.
+    """
+    valid = [row for row in rows if row.value is not None]
+    if not valid:
+        return Aggregate("micro", {})
+    samples = _by_sample(valid)
+    means = {sample: fmean(row.value or 0.0 for row in tries) for sample, tries in samples.items()}
+    of_group: dict[str, list[float]] = {}
+    for sample, tries in samples.items():
+        of_group.setdefault(tries[0].group, []).append(means[sample])
+    metrics = {"micro": fmean(means.values()), "macro": fmean(fmean(part) for part in of_group.values())}
+    repeats = max(len(tries) for tries in samples.values())
+    if repeats > 1:
+        metrics[f"maj@{repeats}"] = fmean(majority(tries, vote) for tries in samples.values())
+    outcomes = Counter(row.outcome for row in valid)
+    for outcome in (Outcome.NO_ANSWER, Outcome.LENGTH_LIMIT):
+        metrics[outcome.value] = outcomes[outcome] / len(valid)
+    if groups:
+        metrics |= {group: fmean(part) for group, part in sorted(of_group.items())}
+    return Aggregate("micro", metrics)
+
+
+def majority(tries: Sequence[AttemptRow], vote: Vote = extracted) -> float:
+    """Return the value of the most frequent answer of one sample; ties go to the first seen, no answer never wins.
+
+    Wang et al. 2022, self-consistency (arXiv 2203.11171), with majority voting over final answers.
+    """
+    votes: dict[str, list[AttemptRow]] = {}
+    for row in sorted(tries, key=lambda r: r.repeat):
+        answer = vote(row)
+        if answer is not None:
+            votes.setdefault(answer, []).append(row)
+    if not votes:
+        return 0.0
+    return max(votes.values(), key=len)[0].value or 0.0
+
+
+def _by_sample(rows: Iterable[AttemptRow]) -> dict[str, list[AttemptRow]]:
+    samples: dict[str, list[AttemptRow]] = {}
+    for row in rows:
+        samples.setdefault(row.sample, []).append(row)
+    return samples
