@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from longcat_eval.cli.settings import RunSettings
-from longcat_eval.errors import EnvironmentUnusableError, UsageError
+from longcat_eval.errors import EnvironmentUnusableError, UsageError, did_you_mean
 from longcat_eval.model_backend.resolve import ModelOptions, ResolvedModel, open_model, resolve_model
 from longcat_eval.model_backend.role import Role
-from longcat_eval.protocols import Model
+from longcat_eval.protocols import Model, ModelError
 from longcat_eval.records import AttemptKey, Message
 from longcat_eval.runners.manifest import RoleRecord
+
+NO_MODEL_LIST = ("not_found", "bad_request", "bad_body", "redirect", "server_error")
 
 References = Callable[[AttemptKey], Mapping[str, Sequence[Message]]]
 
@@ -58,13 +60,13 @@ def resolve_roles(settings: RunSettings, needed: Sequence[str]) -> dict[str, Res
 
 
 async def open_role(resolved: ResolvedModel, settings: RunSettings, references: References) -> Role:
-    """Open the model and find its name on the wire."""
+    """Open the model, see that it is there, and find its name on the wire."""
     cache = (settings.cache, settings.cache_namespace) if settings.cache else None
     model = await open_model(resolved, references=references, cache=cache)
     try:
         return Role(
             model=model,
-            served_name=resolved.served_name or await only_served_name(model),
+            served_name=await served_name(model, resolved, settings),
             sampling=resolved.sampling,
             extra_body=resolved.extra_body,
             context_length=resolved.context_length,
@@ -76,13 +78,30 @@ async def open_role(resolved: ResolvedModel, settings: RunSettings, references: 
         raise
 
 
-async def only_served_name(model: Model) -> str:
-    """The only id of /v1/models; several are an error that lists them."""
-    ids = [entry["id"] for entry in await list_models(model)]
-    if len(ids) != 1:
-        found = f"serves {', '.join(ids[:8])}" if ids else "lists no model"
-        raise EnvironmentUnusableError(f"the endpoint {found}; say which one with --served-model-name")
-    return str(ids[0])
+async def served_name(model: Model, resolved: ResolvedModel, settings: RunSettings) -> str:
+    """The flag's name, else the preset's, else the only id of /v1/models; checked against that list.
+
+    A server without such a list (Azure) is believed; one that cannot be reached or refuses the key is exit 5.
+    """
+    wanted = resolved.served_name
+    if resolved.kind != "endpoint":
+        return wanted or resolved.name
+    try:
+        ids = [str(entry["id"]) for entry in await list_models(model)]
+    except ModelError as error:
+        if error.reason in NO_MODEL_LIST and wanted:
+            return wanted
+        raise EnvironmentUnusableError(f"{error} ({resolved.endpoint})") from None
+    if wanted is None and len(ids) == 1:
+        return ids[0]
+    listed = any(name == wanted or name.endswith(f"/{wanted}") for name in ids)
+    if wanted is not None and (listed or not ids or settings.served_model_name):
+        return wanted
+    missing = f"does not serve {wanted!r}{did_you_mean(wanted, ids)}" if wanted else "serves several models"
+    raise EnvironmentUnusableError(
+        f"{resolved.endpoint} {missing}; it lists {', '.join(ids[:8]) or 'none'}: "
+        f"say which one with --served-model-name"
+    )
 
 
 async def list_models(model: Any) -> list[dict[str, Any]]:

@@ -47,6 +47,10 @@ def execute(resolved: Resolved) -> int:
     console.print(first_line(models["agent"], settings), highlight=False, soft_wrap=True)
     for note in models["agent"].notes:
         console.print(f"  note: {note}", highlight=False, soft_wrap=True)
+    if settings.max_cost is not None and not models["agent"].price_record:
+        raise UsageError(
+            "--max-cost needs a price: --set price.prompt=… --set price.completion=… ($/M tokens)"
+        )
     refuse_unanswerable(tasks, models["agent"])
     planned, absent = plan_tasks(settings, tasks)
     not_run |= absent

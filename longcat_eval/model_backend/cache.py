@@ -115,7 +115,7 @@ def use_wal(db: sqlite3.Connection) -> None:
 
 
 def cache_stats(path: Path) -> dict[str, Any]:
-    """Return entries, bytes, and the times of the oldest and newest one; raises `EnvironmentUnusableError`."""
+    """Return entries, bytes, and the times of the oldest and newest; `EnvironmentUnusableError` if absent."""
     db = open_existing(path)
     try:
         count, *times = db.execute("select count(*), min(time), max(time) from replies").fetchone()

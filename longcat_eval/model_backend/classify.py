@@ -11,8 +11,7 @@ from longcat_eval.model_backend.transport import Answer
 from longcat_eval.records import Wire
 
 CONTEXT = re.compile(
-    r"exceed_context_size|context_length_exceeded"
-    r"|(?:maximum|max|model'?s|available) context (?:length|size|window)"
+    r"(?:maximum|max|model'?s|available) context (?:length|size|window)"
     r"|exceeds? (?:the |this )?(?:\w+ ){0,3}context"
     r"|(?:prompt|input) is too long|maximum (?:prompt|model) length"
     r"|input token count.{0,40}exceeds"
@@ -24,6 +23,7 @@ CONTEXT = re.compile(
 """Too long, as OpenAI, vLLM, SGLang, llama.cpp, Anthropic, Gemini, xAI, Moonshot, DashScope, TGI say it."""
 
 CONTEXT_LENGTH = re.compile(r"context (?:length|size|window)[^0-9]{1,20}(\d+)", re.IGNORECASE)
+CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 FILTER_CODES = frozenset(
     {
         "content_filter",
@@ -63,9 +63,7 @@ def failure_kind(status: int, error: ServerError, request: Wire) -> str:
     if status in (400, 413, 422):
         if error.codes & FILTER_CODES:
             return "content_filter"
-        if "exceed_context_size_error" in error.codes or "context_length_exceeded" in error.codes:
-            return "http 400" if never_fits(error.message, request) else "context"
-        if CONTEXT.search(error.message):
+        if error.codes & CONTEXT_CODES or CONTEXT.search(error.message):
             return "http 400" if never_fits(error.message, request) else "context"
     if status == 402 or (status == 429 and error.codes & QUOTA_CODES):
         return "quota"

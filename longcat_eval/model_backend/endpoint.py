@@ -31,7 +31,8 @@ class EndpointConfig:
 
     `base_url` may carry a query string (Azure: `.../deployments/NAME?api-version=...`) and may end in
     `/chat/completions`, which is cut off. `headers` are added to each request and may replace ours. `timeout`
-    (seconds) bounds each try, `max_tries` counts requests. `rpm` and `tpm` are per minute.
+    (seconds) bounds each try, `max_tries` counts requests, `first_wait` (seconds) comes before the second one
+    and doubles. `rpm` and `tpm` are per minute.
     Raises `UsageError` for what cannot work.
     """
 
@@ -41,6 +42,7 @@ class EndpointConfig:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float = 3600.0
     max_tries: int = 6
+    first_wait: float = 0.5
     concurrency: Literal["auto"] | int = "auto"
     rpm: int | None = None
     tpm: int | None = None
@@ -132,7 +134,11 @@ class EndpointModel:
             failed = error
         try:
             done = await retry(
-                failed, attempt, max_tries=self.config.max_tries, deadline=request.meta.deadline
+                failed,
+                attempt,
+                max_tries=self.config.max_tries,
+                first_wait=self.config.first_wait,
+                deadline=request.meta.deadline,
             )
             return msgspec.structs.replace(done, tries=tries)
         except RequestError as error:

@@ -13,7 +13,6 @@ from longcat_eval.records import Completion
 
 T = TypeVar("T")
 
-FIRST_WAIT = 0.5
 LONGEST_WAIT = 60.0
 
 
@@ -46,14 +45,19 @@ def read_wait(value: str, unit: float) -> float | None:
     return (when - datetime.now(UTC)).total_seconds()
 
 
-def backoff(tries: int) -> float:
-    """Return the seconds before the next try: 0.5 doubling to 60, drawn from the upper half of each step."""
-    step = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (tries - 1))
+def backoff(tries: int, first_wait: float) -> float:
+    """Return the seconds before the next try: `first_wait`, doubling to 60, less up to half by chance."""
+    step = min(LONGEST_WAIT, first_wait * 2.0 ** (tries - 1))
     return step * random.uniform(0.5, 1.0)
 
 
 async def retry(
-    first: RequestError, again: Callable[[], Awaitable[Completion]], *, max_tries: int, deadline: float | None
+    first: RequestError,
+    again: Callable[[], Awaitable[Completion]],
+    *,
+    max_tries: int,
+    first_wait: float,
+    deadline: float | None,
 ) -> Completion:
     """Go on after a `first` failed try until a reply, a failure that is not retried, or `max_tries` requests.
 
@@ -69,7 +73,7 @@ async def retry(
 
     def wait(state: RetryCallState) -> float:
         asked = failure(state).retry_after
-        pause = backoff(state.attempt_number)
+        pause = backoff(state.attempt_number, first_wait)
         return pause if asked is None else min(LONGEST_WAIT, asked + 0.1 * pause)
 
     def stop(state: RetryCallState) -> bool:

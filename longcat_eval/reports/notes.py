@@ -14,6 +14,9 @@ METHODS = {
     statistics.CLUSTERED_WILSON: "Wilson with the effective number of questions, near 0 and 100",
 }
 
+FLOORS = {"null": "doing nothing", "chance": "guessing"}
+"""What the floors of the tasks are called in print; one of zero is not printed."""
+
 Said = tuple[str, str, str]
 """Whose (empty where there is but one run), which benchmark, what."""
 
@@ -100,12 +103,13 @@ def _reading(table: Table) -> Iterable[str]:
 
 def _floors(table: Table) -> Iterable[str]:
     said = {
-        (label, f"{name} {value:.2f}"): None
+        (label, f"{FLOORS.get(name, name)} {value:.2f}"): None
         for _, label, result in _results(table)
         for name, value in result.floors.items()
+        if value > 0
     }
     if said:
-        yield f"Floors, reached without any skill; {_listed(('', label, text) for label, text in said)}."
+        yield f"Floors, scored without any skill; {_listed(('', label, text) for label, text in said)}."
 
 
 def _sources(table: Table) -> Iterable[str]:

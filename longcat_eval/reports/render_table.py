@@ -107,29 +107,35 @@ def _body_width(table: Table, index: int, layout: Layout) -> int:
 
 
 def _rich_table(table: Table, chosen: Sequence[int], style: Style) -> RichTable:
-    rich = RichTable(
-        box=SIMPLE_HEAD, show_edge=False, padding=(0, style.gap - 1, 0, 0), pad_edge=False, border_style=QUIET
-    )
+    padding = (0, style.gap - 1, 0, 0)
+    rich = RichTable(box=SIMPLE_HEAD, show_edge=False, padding=padding, pad_edge=False, border_style=QUIET)
     rich.add_column(BENCHMARK, no_wrap=True, header_style="bold")
-    for index in chosen:
-        column, width = table.columns[index], _width(table, index, style)
-        head = "\n".join(wrap(column.label, width))
-        colour = "bold cyan" if column.run else "bold"
-        rich.add_column(head, justify="right", no_wrap=True, min_width=width, header_style=colour)
+    widths = {i: _width(table, i, style) for i in chosen}
+    for i, width in widths.items():
+        column = table.columns[i]
+        heading = [[(line, "bold cyan" if column.run else "bold")] for line in wrap(column.label, width)]
+        rich.add_column(_right(heading, width), no_wrap=True, min_width=width)
     for label, values in table.header:
-        rich.add_row(Text(label, style=QUIET), *(Text(values[i], style=QUIET) for i in chosen))
+        rich.add_row(Text(label, style=QUIET), *(_right([[(values[i], QUIET)]], widths[i]) for i in chosen))
     shapes = {i: _shape(table, i) for i in chosen}
     for number, group in enumerate(table.groups):
         if number or table.header:
             rich.add_row()
         rich.add_row(Text(group.name, style="bold"))
         for row in group.rows:
-            rich.add_row(row.label, *(_joined(style.layout(row.cells[i], shapes[i])) for i in chosen))
+            rich.add_row(
+                row.label, *(_right(style.layout(row.cells[i], shapes[i]), widths[i]) for i in chosen)
+            )
     return rich
 
 
-def _joined(lines: list[list[Line]]) -> Text:
-    return Text("\n").join(Text.assemble(*line) for line in lines)
+def _right(lines: list[list[Line]], width: int) -> Text:
+    """Lines flush right; rich's own way would drop the blanks that keep decimal points in line."""
+    padded = []
+    for line in lines:
+        blanks = width - sum(cell_len(text) for text, _ in line)
+        padded.append(Text.assemble((" " * blanks, ""), *line))
+    return Text("\n").join(padded)
 
 
 def _shape(table: Table, index: int) -> Shape:
@@ -213,7 +219,7 @@ def wrap(label: str, width: int) -> list[str]:
 
     The lines are as even as their number allows.
     """
-    pieces = re.findall(r"[^ \-/_]*[ \-/_]?", label)
+    pieces = re.findall(r"[^ \-/_]+[ \-/_]*|[ \-/_]+", label) or [""]
     lines = _filled(pieces, width)
     for narrower in range(width - 1, 0, -1):
         even = _filled(pieces, narrower)

@@ -1,4 +1,4 @@
-"""Numbers over attempts: avg@k, macro average over groups, majority vote, and how replies failed to answer."""
+"""Numbers over attempts: avg@k, macro average over groups, majority vote, replies without an answer."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -42,7 +42,8 @@ def aggregate_rows(rows: Iterable[AttemptRow], vote: Vote = extracted, groups: b
 
 
 def majority(tries: Sequence[AttemptRow], vote: Vote = extracted) -> float:
-    """Return the value of the most frequent answer of one sample; ties go to the first seen, no answer never wins.
+    """Return the value of the most frequent answer of one sample; ties go to the first seen, no answer
+    never wins.
 
     Wang et al. 2022, self-consistency (arXiv 2203.11171), with majority voting over final answers.
     """

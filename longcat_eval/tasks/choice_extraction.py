@@ -2,18 +2,19 @@ r"""Find the option a reply settles on, in English or Chinese, for labels A to J
 
 Four rules in order of priority, each taking its last match:
 
-1. `marker`     an explicit marker (`Answer:`, `Final answer`, `答案`, `答案是`, `故选`, `选`) and a label, wrapped or
-                not: `( [ $ \boxed{ \text{ \mathbf{`. The only rule that accepts lower case.
+1. `marker`     an explicit marker (`Answer:`, `Final answer`, `答案`, `答案是`, `故选`, `选`) and a label,
+                bare or wrapped in `( [ $ \boxed{ \text{ \mathbf{`. The only rule for lower case.
 2. `boxed`      `\boxed{}` around a bare label
 3. `answer_is`  "the answer is (X)" and its kin
 4. `last_line`  a last line that is only a label
 
 Reasoning is dropped, full-width forms are narrowed and markdown emphasis is removed first. Several labels
-("B, C") are no answer. There is no fall-back to the last capital letter and no guess (both are found in public
-harnesses and score what was never said).
+("B, C") are no answer. There is no fall-back to the last capital letter and no guess (both are found in
+public harnesses and score what was never said).
 """
 
 import re
+from collections import deque
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -27,7 +28,9 @@ _LONGEST_LABEL_LINE = 64
 
 _NARROW = {0xFF01 + i: 0x21 + i for i in range(94)} | {
     ord(wide): narrow
-    for wide, narrow in zip("\u3000\xa0【】「」『』〔〕〖〗《》“”‘’。、", "  [][][][][][]\"\"''.,", strict=True)
+    for wide, narrow in zip(
+        "\u3000\xa0【】「」『』〔〕〖〗《》“”‘’。、", "  [][][][][][]\"\"''.,", strict=True
+    )
 }
 _EMPHASIS = {ord(mark): None for mark in "*_`#~\u200b\ufeff"}
 _CLEAN = _NARROW | _EMPHASIS
@@ -65,10 +68,8 @@ def _clean(text: str) -> str:
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    found = None
-    for found in pattern.finditer(text):
-        pass
-    return found
+    matches = deque(pattern.finditer(text), maxlen=1)
+    return matches[0] if matches else None
 
 
 def _choice(found: re.Match[str], rule: str) -> Choice:
@@ -84,7 +85,7 @@ class _Rules(NamedTuple):
     last_line: re.Pattern[str]
 
 
-# Every repetition is bounded or possessive, so that a match attempt costs a constant and the search is linear.
+# Every repetition is bounded or possessive: an attempt to match costs a constant, so the search is linear.
 _GAP = r"[ \t]{0,8}+"
 _STYLE = r"\\(?:boxed|fbox|text|textbf|textrm|mathbf|mathrm|mathsf|mathit|bf|rm)"
 _OPEN = rf"(?:[\s(\[{{}}$\"'<]|{_STYLE}[ \t]?\{{|\\[(\[])"
@@ -123,11 +124,13 @@ def _rules(labels: str) -> _Rules:
     # A label on a later line, or after a bare "final answer", must not start a sentence ("A few remarks").
     alone = r"(?(bare)(?![ \t]+[a-z]))(?(line)(?![ \t]+[a-z]))"
     return _Rules(
-        marker=re.compile(rf"(?:{_ENGLISH_MARKER}|{_CHINESE_MARKER})(?P<line>[ \t\r]*\n)?+{one(lower)}{alone}"),
+        marker=re.compile(
+            rf"(?:{_ENGLISH_MARKER}|{_CHINESE_MARKER})(?P<line>[ \t\r]*\n)?+{one(lower)}{alone}"
+        ),
         boxed=re.compile(rf"\\boxed[ \t]?\{{{one(upper)}{_CLOSE}{{0,6}}\.?{_GAP}\}}"),
         answer_is=re.compile(
-            r"(?:(?i:answer|correct[ \t](?:option|choice))[ \t]{1,4}"
-            rf"(?i:is|would[ \t]be|should[ \t]be|must[ \t]be)|正确的?选项(?:应该|应)?[是为]){_GAP}:?{one(upper)}"
+            r"(?:(?i:answer|correct[ \t](?:option|choice))[ \t]{1,4}(?i:is|(?:would|should|must)[ \t]be)"
+            rf"|正确的?选项(?:应该|应)?[是为]){_GAP}:?{one(upper)}"
         ),
         last_line=re.compile(rf"{one(upper)}{_CLOSE}{{0,8}}[.,:]?{_CLOSE}{{0,4}}"),
     )

@@ -47,7 +47,9 @@ def first_matches(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
     return []
 
 
-def read_files(folder: Path, names: Sequence[str], columns: Sequence[str] = ()) -> Iterator[tuple[str, list[Row]]]:
+def read_files(
+    folder: Path, names: Sequence[str], columns: Sequence[str] = ()
+) -> Iterator[tuple[str, list[Row]]]:
     """Yield (virtual path, rows) for `names` of `list_files(folder)`; every archive is opened once."""
     archives: dict[str, zipfile.ZipFile] = {}
     try:
@@ -79,7 +81,9 @@ def read_rows(source: Path | bytes, name: str, columns: Sequence[str] = ()) -> l
     except OSError as error:
         raise EnvironmentUnusableError(f"cannot read {name}: {error.strerror or 'damaged file'}") from None
     except (EOFError, zlib.error, UnicodeDecodeError, csv.Error, msgspec.DecodeError) as error:
-        raise EnvironmentUnusableError(f"{name} is damaged ({type(error).__name__}): fetch it again") from None
+        raise EnvironmentUnusableError(
+            f"{name} is damaged ({type(error).__name__}): fetch it again"
+        ) from None
 
 
 def _parse(content: bytes, name: str, columns: Sequence[str]) -> list[Row]:
@@ -119,7 +123,9 @@ def _parquet(content: bytes, name: str) -> list[Row]:
     try:
         rows: list[Row] = pyarrow.parquet.read_table(io.BytesIO(content)).to_pylist()
     except pyarrow.ArrowException as error:
-        raise EnvironmentUnusableError(f"{name} is damaged ({type(error).__name__}): fetch it again") from None
+        raise EnvironmentUnusableError(
+            f"{name} is damaged ({type(error).__name__}): fetch it again"
+        ) from None
     return rows
 
 

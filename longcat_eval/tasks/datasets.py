@@ -23,9 +23,9 @@ _SPLIT_ENDING = re.compile(r"[_-](?:test|val)$")
 class DatasetSpec:
     """Where a benchmark's data lies and how a row becomes a sample.
 
-    `folder` is the place below --data-dir, `local_files` and `hub_files` patterns in order of preference (see
-    `data_files.first_matches`), `columns` the names of headerless CSV columns. `sample` gets a row, its subject
-    (`subject` column, else from the file's name) and its position within that subject.
+    `folder` is the place below --data-dir, `local_files` and `hub_files` patterns in order of preference
+    (see `data_files.first_matches`), `columns` the names of headerless CSV columns. `sample` gets a row,
+    its subject (`subject` column, else from the file's name) and its position within that subject.
     """
 
     name: str
@@ -64,7 +64,9 @@ def _local_root(options: DataOptions) -> Path | None:
 def _from_folder(spec: DatasetSpec, folder: Path, options: DataOptions) -> Dataset:
     names = first_matches(list(list_files(folder)), spec.local_files)
     if not names:
-        raise EnvironmentUnusableError(f"{folder} holds no data of {spec.name}: expected {spec.local_files[0]}")
+        raise EnvironmentUnusableError(
+            f"{folder} holds no data of {spec.name}: expected {spec.local_files[0]}"
+        )
     samples = _samples(spec, folder, names)
     sha256 = canonical_hash(samples)
     known = {k.sha256: k.source for k in known_data().get(spec.name, ()) if k.sha256}
@@ -109,7 +111,9 @@ def _samples(spec: DatasetSpec, folder: Path, names: Sequence[str]) -> list[Samp
                 raise EnvironmentUnusableError(f"{name}, row {number}: {error}") from None
             positions[subject] += 1
     if len({s.id for s in samples}) < len(samples):
-        raise EnvironmentUnusableError(f"{spec.folder or spec.repo}: two items of {spec.name} have the same id")
+        raise EnvironmentUnusableError(
+            f"{spec.folder or spec.repo}: two items of {spec.name} have the same id"
+        )
     return samples
 
 
@@ -126,14 +130,21 @@ def _place(names: Sequence[str]) -> str:
 
 
 def _drift(
-    spec: DatasetSpec, samples: list[Sample], sha256: str, accepted: set[str], source: str, options: DataOptions
+    spec: DatasetSpec,
+    samples: list[Sample],
+    sha256: str,
+    accepted: set[str],
+    source: str,
+    options: DataOptions,
 ) -> str:
-    """Return how the data differs from the known-good, empty if it does not; refuse it unless that is allowed."""
+    """Return how the data differs from the known-good, empty if not at all; refuse it unless allowed."""
     problems = []
     if len(samples) != spec.items:
         problems.append(f"{len(samples)} items, expected {spec.items}")
     if accepted and sha256 not in accepted:
-        problems.append(f"sha256 {sha256[:12]}, expected {' or '.join(sorted(h[:12] for h in accepted if h))}")
+        problems.append(
+            f"sha256 {sha256[:12]}, expected {' or '.join(sorted(h[:12] for h in accepted if h))}"
+        )
     if problems and not options.allow_drift:
         raise EnvironmentUnusableError(
             f"{spec.name} from {source} is not the known data: {'; '.join(problems)}. "

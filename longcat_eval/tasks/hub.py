@@ -1,7 +1,7 @@
 """Fetch the files of a benchmark from the Hugging Face hub, at one commit, through its cache.
 
-HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are read at every call and handed over, because
-huggingface_hub reads them once, when it is imported. Known with huggingface_hub 0.34 to 2.4.
+HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are read at every call and handed over,
+because huggingface_hub reads them once, when it is imported. Known with huggingface_hub 0.34 to 2.4.
 """
 
 import glob
@@ -27,8 +27,8 @@ class HubFiles(NamedTuple):
 def fetch(name: str, repo: str, revision: str | None, patterns: Sequence[str], remedy: str) -> HubFiles:
     """Return the files of dataset `repo` that match the first of `patterns` that any matches.
 
-    `revision` None means the commit noted for task `name`, or `main` as it stands now, which is then noted. Files
-    that are here already cost no request. Raises `EnvironmentUnusableError` with `remedy` at its end.
+    `revision` None means the commit noted for task `name`, or `main` as it stands now, which is then noted.
+    Files that are here already cost no request. Raises `EnvironmentUnusableError` with `remedy` at its end.
     """
     pin = read_pins().get(name)
     if pin is not None and (pin.repo != repo or revision not in (None, pin.revision)):
@@ -68,15 +68,16 @@ def _from_hub(repo: str, revision: str | None, patterns: Sequence[str], remedy: 
         return _download(repo, revision, patterns, remedy)
     except GatedRepoError:
         _refuse(
-            f"{repo} is gated: accept its terms at {HUB}/datasets/{repo} and set HF_TOKEN to a token of that account",
+            f"{repo} is gated: accept its terms at {HUB}/datasets/{repo} and set HF_TOKEN to a token of that"
+            " account",
             remedy,
         )
     except (RepositoryNotFoundError, RevisionNotFoundError):
         _refuse(f"the hub does not know {repo} at {revision or 'main'}, or HF_TOKEN is not valid", remedy)
     except failures as error:
         return _from_cache(repo, revision, patterns) or _refuse(
-            f"{repo} cannot be fetched from {_endpoint()} ({_short(error)}): check the network, HTTPS_PROXY and"
-            " HF_ENDPOINT",
+            f"{repo} cannot be fetched from {_endpoint()} ({_short(error)}): check the network, HTTPS_PROXY"
+            " and HF_ENDPOINT",
             remedy,
         )
 

@@ -15,7 +15,7 @@ _FILE = Path(__file__).with_name("known_data.yaml")
 
 
 class KnownData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A known-good copy; `sha256` is null where only the commit is known (its hash is noted at first fetch)."""
+    """A known-good copy; `sha256` is null where only the commit is known (see `pins`)."""
 
     source: str
     revision: str | None
@@ -29,15 +29,16 @@ def known_data() -> dict[str, list[KnownData]]:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    raw = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - a safe loader, in C
+    raw = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=loader)
     return msgspec.convert(raw, dict[str, list[KnownData]])
 
 
 def canonical_hash(samples: Sequence[Sample]) -> str:
     """Return sha256 over the samples, one line of JSON each, in the order of their ids.
 
-    A line is the object of id, group and fields with sorted keys, no spaces and text in Unicode NFC: copies that
-    differ in file format, order or serialisation hash alike, copies that differ in one character do not.
+    A line is the object of id, group and fields with sorted keys, no spaces and text in Unicode NFC: copies
+    that differ in file format, order or serialisation hash alike, copies that differ in one character do
+    not.
     """
     encode = msgspec.json.Encoder(order="deterministic").encode
     digest = hashlib.sha256()

@@ -29,9 +29,10 @@ class BoxedAnswer(NamedTuple):
 def extract_boxed(text: str) -> BoxedAnswer:
     r"""Return the content of the last `\boxed{...}` by matching braces; `\boxed 5` is read as 5.
 
-    Rules: `boxed`, `boxed_bare`; without an answer `no_box`, `unclosed_box`, `empty_box`. An unclosed last box is
-    no answer even after a closed one, because the reply went on from that one; `\fbox` is no box. The last box
-    alone is taken since math-verify joins several (`\boxed{203} ... \boxed{204}` became 203204).
+    Rules: `boxed`, `boxed_bare`; without an answer `no_box`, `unclosed_box`, `empty_box`. An unclosed last
+    box is no answer even after a closed one, because the reply went on from that one; `\fbox` is no box.
+    The last box alone is taken since math-verify joins several (`\boxed{203} ... \boxed{204}` became
+    203204).
     """
     text = visible_text(text)
     start = text.rfind(_BOX)
@@ -63,7 +64,8 @@ def _braced(text: str, start: int) -> str | None:
 
 
 def normal_form(answer: str) -> str:
-    """Return `answer` less what never changes its meaning: dollars, spacing, sizes of delimiters, a final dot.
+    """Return `answer` less what never changes its meaning: dollars, spacing, sizes of delimiters, a final
+    dot.
 
     A space between two digits stays, because `1 2` is not 12.
     """

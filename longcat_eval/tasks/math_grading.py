@@ -1,8 +1,8 @@
 r"""Decide whether two LaTeX answers are equal, with math-verify in a process that can be killed.
 
-math-verify (github.com/huggingface/Math-Verify) parses with latex2sympy and compares with sympy. Its verdicts
-depend on the versions of all of these (with antlr 4.11 `5\%` does not parse, with 4.13 it equals 5), so they are
-part of the grader's name, and an antlr other than 4.13 is refused.
+math-verify (github.com/huggingface/Math-Verify) parses with latex2sympy and compares with sympy. Its
+verdicts depend on the versions of all of these (with antlr 4.11 `5\%` does not parse, with 4.13 it equals
+5), so they are part of the grader's name, and an antlr other than 4.13 is refused.
 """
 
 import re
@@ -53,8 +53,8 @@ def require_math_verify() -> None:
 async def judge(gold: str, answer: str, workers: Workers | None) -> Verdict:
     """Return whether `answer` equals `gold`; without `workers` only what needs no algebra can be equal.
 
-    An answer that breaks a limit of the grader is wrong: `answer_too_long`, `grader_timeout`, `grader_memory`,
-    `grader_crash`. A grader that fails by itself gives no verdict: `grader_error`.
+    An answer that breaks a limit of the grader is wrong: `answer_too_long`, `grader_timeout`,
+    `grader_memory`, `grader_crash`. A grader that fails by itself gives no verdict: `grader_error`.
     """
     if len(answer) > LONGEST_ANSWER:
         return Verdict(False, "answer_too_long")
@@ -69,7 +69,8 @@ async def judge(gold: str, answer: str, workers: Workers | None) -> Verdict:
 
 
 def equivalent(gold: str, answer: str) -> bool | None:
-    r"""Return math-verify's verdict on two LaTeX answers, None if it ran out of time; runs in a worker process.
+    r"""Return math-verify's verdict on two LaTeX answers, None if it ran out of time; runs in a worker
+    process.
 
     Both are wrapped as `\boxed{}`: 51 of the 500 MATH500 answers do not parse bare. Its own alarms end each
     step after 5 s (and need the main thread); the caller's wall limit stands behind them.

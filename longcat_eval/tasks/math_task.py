@@ -16,7 +16,7 @@ from longcat_eval.records import (
 )
 from longcat_eval.runners.chat import ask_once
 from longcat_eval.tasks.aggregation import aggregate_rows
-from longcat_eval.tasks.math_answers import as_integer, extract_boxed, normal_form
+from longcat_eval.tasks.math_answers import LONGEST_ANSWER, as_integer, extract_boxed, normal_form
 from longcat_eval.tasks.math_grading import RULES, grader_version, judge, require_math_verify
 from longcat_eval.tasks.prompts import prompt_hash
 from longcat_eval.tasks.replies import ended_early, without_answer
@@ -85,8 +85,8 @@ class MathTask:
             return without_answer(reply, rule, rule)
         right, reason = await judge(sample.fields["answer"], answer, ctx.workers if self._algebra else None)
         if right is None:
-            return Score(None, Outcome.HARNESS_ERROR, reason, answer, rule)
-        return Score(float(right), Outcome.ANSWERED, reason, answer, rule)
+            return Score(None, Outcome.HARNESS_ERROR, reason, answer[:LONGEST_ANSWER], rule)
+        return Score(float(right), Outcome.ANSWERED, reason, answer[:LONGEST_ANSWER], rule)
 
     def aggregate(self, rows: Sequence[AttemptRow]) -> Aggregate:
         """Return micro (headline), macro over subjects, maj@k and the rates of replies without an answer."""

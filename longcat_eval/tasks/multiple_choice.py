@@ -41,8 +41,8 @@ def choice_sample(sample_id: str, group: str, question: Any, options: Sequence[A
 def option_order(sample_id: str, repeat: int, n: int) -> list[int]:
     """Return the order in which the options of one attempt are shown: a permutation of range(n).
 
-    The sha256 of sample id and repeat, read in the factorial number system, so that it depends on nothing else
-    (specs/qa.md §2.1: each of the 16 samples of GPQA has its own order).
+    The sha256 of sample id and repeat, read in the factorial number system, so that it depends on nothing
+    else (specs/qa.md §2.1: each of the 16 samples of GPQA has its own order).
     """
     digest = hashlib.sha256(f"{sample_id}\0{repeat}".encode()).digest()
     code, left, order = int.from_bytes(digest) % factorial(n), list(range(n)), []
@@ -100,7 +100,9 @@ class MultipleChoiceTask:
         shown = (options[i] for i in self._order(sample, repeat))
         return self._template.format(
             question=sample.fields["question"].strip(),
-            options="\n".join(f"{label}. {option.strip()}" for label, option in zip(LABELS, shown, strict=False)),
+            options="\n".join(
+                f"{label}. {option.strip()}" for label, option in zip(LABELS, shown, strict=False)
+            ),
             labels=self._joint.join(LABELS[: len(options)]),
             subject=self._subjects.get(sample.group, sample.group),
         )

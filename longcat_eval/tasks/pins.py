@@ -1,6 +1,7 @@
 """The user's notes on hub data: which commit was fetched first, which files, and their canonical hash.
 
-`pins.json` in the user's cache folder. Where a task pins no revision, the commit noted here is used from then on.
+`pins.json` in the user's cache folder. Where a task pins no revision, the commit noted here is used from
+then on.
 """
 
 import os

@@ -10,7 +10,7 @@ _DECLINED = frozenset({"content_filter", "refusal"})
 def visible_text(text: str) -> str:
     """Return `text` without reasoning: what follows the last `</think>`; nothing if reasoning never ends."""
     for tag in REASONING_TAGS:
-        head, closing, tail = text.rpartition(f"</{tag}>")
+        _, closing, tail = text.rpartition(f"</{tag}>")
         if closing:
             return tail
         if text.startswith(f"<{tag}>") or text.lstrip().startswith(f"<{tag}>"):

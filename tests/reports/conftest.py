@@ -17,7 +17,7 @@ MakeRun = Callable[..., RunData]
 
 @pytest.fixture
 def make_record() -> MakeRecord:
-    """A task of the manifest: n selected questions of `items`, k repeats, the protocol's own k if it differs."""
+    """A task of the manifest: n selected questions of `items`, k repeats, `protocol_k` where that differs."""
 
     def make(n: int, k: int = 1, *, protocol_k: int | None = None, **changes: Any) -> TaskRecord:
         own = k if protocol_k is None else protocol_k
@@ -34,7 +34,12 @@ def make_record() -> MakeRecord:
             source="toy", revision=None, sha256="data", items=items, drift=changes.pop("drift", "")
         )
         return TaskRecord(
-            protocol=protocol, dataset=data, selected=n, repeats=k, subset=n < items, floors=changes.pop("floors", {})
+            protocol=protocol,
+            dataset=data,
+            selected=n,
+            repeats=k,
+            subset=n < items,
+            floors=changes.pop("floors", {}),
         )
 
     return make
@@ -42,7 +47,7 @@ def make_record() -> MakeRecord:
 
 @pytest.fixture
 def make_rows() -> MakeRows:
-    """Rows from values per question; None is an attempt lost to the endpoint, "" a reply without an answer."""
+    """Rows from values per question; None is lost to the endpoint, "" a reply without an answer."""
 
     def make(task: str, questions: Sequence[Sequence[float | str | None]]) -> list[AttemptRow]:
         return [_row(task, i, j, x) for i, values in enumerate(questions) for j, x in enumerate(values)]
@@ -86,10 +91,14 @@ def make_run() -> MakeRun:
 
 
 @pytest.fixture
-def make_binary(make_record: MakeRecord, make_rows: MakeRows) -> Callable[..., tuple[TaskRecord, list[AttemptRow]]]:
+def make_binary(
+    make_record: MakeRecord, make_rows: MakeRows
+) -> Callable[..., tuple[TaskRecord, list[AttemptRow]]]:
     """A benchmark of n questions and k repeats with `correct` right attempts, spread over the questions."""
 
-    def make(task: str, correct: int, n: int, k: int = 1, **changes: Any) -> tuple[TaskRecord, list[AttemptRow]]:
+    def make(
+        task: str, correct: int, n: int, k: int = 1, **changes: Any
+    ) -> tuple[TaskRecord, list[AttemptRow]]:
         flat = [float(i < correct) for i in range(n * k)]
         return make_record(n, k, **changes), make_rows(task, [flat[i::n] for i in range(n)])
 

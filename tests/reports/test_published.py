@@ -32,7 +32,7 @@ def test_every_value_is_a_printed_percentage_with_a_source() -> None:
                 assert cell.mark in ("", "*")
                 assert cell.source.title
                 seen += 1
-    assert seen == 15 * 4 + 1 + 14  # the card, VitaBench of Flash-Lite, the fourteen of Flash-Chat we map
+    assert seen == 15 * 4 + 1 + 15  # the card, VitaBench of Flash-Lite, the README and news of Flash-Chat
 
 
 def test_card_values_are_dated_and_the_others_say_that_they_are_not() -> None:
@@ -59,6 +59,32 @@ def test_marks_decimals_and_dashes_are_kept() -> None:
     assert dash is not None
     assert not dash.reported
     assert value("prdbench", CHAT) is None
+
+
+def test_flash_chat_has_the_numbers_of_its_own_announcements() -> None:
+    printed = {
+        row.task: cell.text
+        for group in load_published().groups
+        for row in group.rows
+        if (cell := published_value(row, CHAT)) is not None
+    }
+    assert printed == {
+        "swe-bench-verified": "60.4",
+        "terminal-bench": "39.51",
+        "gpqa-diamond": "73.23",
+        "mmlu": "89.71",
+        "mmlu-pro": "82.68",
+        "ceval": "90.44",
+        "cmmlu": "84.34",
+        "math500": "96.40",
+        "aime24": "70.42",
+        "aime25": "61.25",
+        "arena-hard-v2": "86.50",
+        "ifeval": "89.65",
+        "collie": "57.10",
+        "meeseeks-zh": "43.03",
+        "vitabench": "24.30",
+    }
 
 
 def test_a_value_keeps_the_metric_of_its_source() -> None:

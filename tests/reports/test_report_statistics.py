@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import combinations, product
+from random import Random
 
 import numpy as np
 import pytest
@@ -25,15 +26,15 @@ def test_avg_at_k_is_the_mean_of_means(questions: list[list[float]]) -> None:
 
 
 @given(ragged, st.randoms(use_true_random=False))
-def test_the_order_of_attempts_changes_no_bit(questions: list[list[float]], random: "np.random.Generator") -> None:
-    shuffled = [random.sample(values, len(values)) for values in random.sample(questions, len(questions))]  # type: ignore[attr-defined]
+def test_the_order_of_attempts_changes_no_bit(questions: list[list[float]], random: Random) -> None:
+    shuffled = [random.sample(values, len(values)) for values in random.sample(questions, len(questions))]
     assert s.avg_at_k(shuffled) == s.avg_at_k(questions)
     assert s.interval(shuffled) == s.interval(questions)
 
 
 @given(grid)
 def test_clustered_se_is_the_sandwich_estimator(questions: list[list[float]]) -> None:
-    """Cluster-robust variance of a regression on a constant, from the attempts in long form, times C/(C-1)."""
+    """Cluster-robust variance of a regression on a constant, from single attempts, times C/(C-1)."""
     x = np.array(questions)
     residuals = x - x.mean()
     c, total = len(x), x.size
@@ -67,7 +68,9 @@ def test_both_errors_are_the_spreads_they_claim_to_be() -> None:
     other = [rng.binomial(32, rng.beta(1.4, 0.6, 30)).mean() / 32 for _ in range(3000)]
     estimates = [
         (s.rerun_se(q), s.clustered_se(s.question_means(q)))
-        for q in ((rng.random((30, 32)) < rng.beta(1.4, 0.6, (30, 1))).astype(float).tolist() for _ in range(300))
+        for q in (
+            (rng.random((30, 32)) < rng.beta(1.4, 0.6, (30, 1))).astype(float).tolist() for _ in range(300)
+        )
     ]
     assert np.mean([float(a or 0) for a, _ in estimates]) == pytest.approx(np.std(again), rel=0.1)
     assert np.mean([float(b or 0) for _, b in estimates]) == pytest.approx(np.std(other), rel=0.1)
@@ -199,7 +202,9 @@ def test_majority(answers: list[str | None], values: list[float], score: float) 
 
 
 @given(st.lists(st.lists(binary, max_size=3), min_size=1, max_size=4))
-def test_bounds_are_the_extremes_over_all_ways_the_lost_attempts_could_end(questions: list[list[float]]) -> None:
+def test_bounds_are_the_extremes_over_all_ways_the_lost_attempts_could_end(
+    questions: list[list[float]],
+) -> None:
     n, k = len(questions), 3
     lost = n * k - sum(map(len, questions))
     right = sum(map(sum, questions))

@@ -17,7 +17,11 @@ from longcat_eval.tasks.math_answers import as_integer, extract_boxed, normal_fo
         (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}", "boxed"),
         (r"\boxed{\{1, 2\}}", r"\{1, 2\}", "boxed"),
         (r"\boxed{\left\{ x \right. }", r"\left\{ x \right.", "boxed"),
-        (r"\boxed{\begin{pmatrix} 1 \\ {2} \end{pmatrix}}", r"\begin{pmatrix} 1 \\ {2} \end{pmatrix}", "boxed"),
+        (
+            r"\boxed{\begin{pmatrix} 1 \\ {2} \end{pmatrix}}",
+            r"\begin{pmatrix} 1 \\ {2} \end{pmatrix}",
+            "boxed",
+        ),
         ("\\boxed{\n12\n}", "12", "boxed"),
         (r"\boxed {7}", "7", "boxed"),
         (r"\boxed{\boxed{9}}", "9", "boxed"),
@@ -61,7 +65,9 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
     assert (answer is None) == (rule in ("no_box", "unclosed_box", "empty_box"))
 
 
-@pytest.mark.parametrize("text", ["\\boxed{" * 150_000, "\\boxed" * 160_000, "\\boxed{" + "{" * 10**6, "\\boxed{5}" * 110_000])
+@pytest.mark.parametrize(
+    "text", ["\\boxed{" * 150_000, "\\boxed" * 160_000, "\\boxed{" + "{" * 10**6, "\\boxed{5}" * 110_000]
+)
 def test_a_megabyte_is_read_in_linear_time(text: str) -> None:
     started = time.process_time()
     extract_boxed(text)
@@ -82,7 +88,9 @@ def test_integers(text: str, digits: str | None) -> None:
 
 
 @given(st.integers(-(10**30), 10**30), st.integers(0, 5), st.integers(0, 3), st.booleans())
-def test_every_spelling_of_an_integer_is_that_integer(number: int, zeros: int, decimals: int, grouped: bool) -> None:
+def test_every_spelling_of_an_integer_is_that_integer(
+    number: int, zeros: int, decimals: int, grouped: bool
+) -> None:
     sign = "-" if number < 0 else ""
     text = f"{abs(number):,}".replace(",", "{,}") if grouped else "0" * zeros + str(abs(number))
     assert as_integer(sign + text + ("." + "0" * decimals if decimals else "")) == str(number)

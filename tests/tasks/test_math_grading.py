@@ -161,7 +161,9 @@ def test_the_grader_names_every_package_that_can_change_a_verdict() -> None:
 def test_another_antlr_or_a_missing_extra_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     require_math_verify()
     monkeypatch.setattr(math_grading, "_installed", lambda name: "4.11.0")
-    with pytest.raises(EnvironmentUnusableError, match=r"antlr4-python3-runtime 4\.11\.0 .*longcat-eval\[math\]"):
+    with pytest.raises(
+        EnvironmentUnusableError, match=r"antlr4-python3-runtime 4\.11\.0 .*longcat-eval\[math\]"
+    ):
         require_math_verify()
     monkeypatch.setattr(math_grading, "_installed", lambda name: None)
     with pytest.raises(EnvironmentUnusableError, match=r"needs math-verify.*longcat-eval\[math\]"):

@@ -1,0 +1,60 @@
+"""Every task by name: where it is made and what it is. One line per benchmark; nothing here loads data."""
+
+from importlib import import_module
+
+from longcat_eval.errors import UsageError, did_you_mean
+from longcat_eval.protocols import Task
+
+TASKS: dict[str, str] = {
+    "mmlu": "longcat_eval.tasks.mmlu:mmlu",
+    "mmlu-pro": "longcat_eval.tasks.mmlu_pro:mmlu_pro",
+    "ceval": "longcat_eval.tasks.ceval:ceval",
+    "cmmlu": "longcat_eval.tasks.cmmlu:cmmlu",
+    "gpqa-diamond": "longcat_eval.tasks.gpqa:gpqa_diamond",
+    "math500": "longcat_eval.tasks.math500:math500",
+    "aime24": "longcat_eval.tasks.aime:aime24",
+    "aime25": "longcat_eval.tasks.aime:aime25",
+    "smoke": "longcat_eval.tasks.smoke:smoke",
+}
+
+DESCRIPTIONS: dict[str, str] = {
+    "mmlu": "14,042 four-option questions of 57 subjects",
+    "mmlu-pro": "12,032 harder questions of 14 fields, up to ten options",
+    "ceval": "C-Eval, 1,346 Chinese questions of 52 subjects (validation split)",
+    "cmmlu": "11,582 Chinese questions of 67 subjects",
+    "gpqa-diamond": "198 graduate-level science questions, 16 repeats; gated data",
+    "math500": "500 competition problems with closed-form answers",
+    "aime24": "30 problems of AIME 2024, 32 repeats",
+    "aime25": "30 problems of AIME 2025, 32 repeats",
+    "smoke": "40 short questions of our own, no download: does everything work?",
+}
+
+CARD_TASKS: tuple[str, ...] = (
+    "tau2-airline",
+    "tau2-retail",
+    "tau2-telecom",
+    "swe-bench-verified",
+    "terminal-bench",
+    "swe-bench-multilingual",
+    "prdbench",
+    "gpqa-diamond",
+    "mmlu",
+    "mmlu-pro",
+    "ceval",
+    "cmmlu",
+    "math500",
+    "aime24",
+    "aime25",
+)
+"""The rows of the model card, in its order; some are not yet part of this version."""
+
+
+def load_task(name: str) -> Task:
+    """Return the task called `name`; `UsageError` for a name that is unknown or not yet part of this version."""
+    if name not in TASKS:
+        if name in CARD_TASKS:
+            raise UsageError(f"task {name!r} is not yet part of this version")
+        raise UsageError(f"unknown task {name!r}{did_you_mean(name, TASKS)}: see `longcat-eval tasks list`")
+    module, _, maker = TASKS[name].partition(":")
+    task: Task = getattr(import_module(module), maker)()
+    return task
