@@ -11,7 +11,7 @@ EXIT_CODES = {
     ExitCode.OK: "everything asked for has a valid result",
     ExitCode.GATE_FAILED: "gate failed",
     ExitCode.USAGE: "the command, a flag or a file is wrong; nothing was started",
-    ExitCode.INCOMPLETE: "incomplete: some attempts have no valid result, or a member of the suite did not run",
+    ExitCode.INCOMPLETE: "incomplete: attempts without a valid result, or a member of the suite did not run",
     ExitCode.INCONCLUSIVE: "inconclusive",
     ExitCode.ENVIRONMENT: "the environment is not usable: endpoint, key, data, disk, an extra",
     ExitCode.INTERRUPTED: "interrupted; state saved, the command that goes on is printed",
@@ -46,8 +46,8 @@ def commands() -> list[tuple[str, str]]:
     found = [(c.name or _name(c.callback), _help(c.callback)) for c in app.registered_commands]
     for group in app.registered_groups:
         assert group.typer_instance is not None
-        for command in group.typer_instance.registered_commands:
-            found.append((f"{group.name} {command.name}", _help(command.callback)))
+        members = group.typer_instance.registered_commands
+        found += [(f"{group.name} {command.name}", _help(command.callback)) for command in members]
     return found
 
 

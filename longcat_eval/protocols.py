@@ -22,7 +22,7 @@ from longcat_eval.records import (
 
 
 class ModelError(Exception):
-    """A request that got no usable reply, already classified.
+    """A request that got no usable reply, already classified; `completion` is the unusable one, if any.
 
     `alike` names the failure for the circuit breaker (`http 401`); empty if the next sample may well succeed.
     """
@@ -32,6 +32,7 @@ class ModelError(Exception):
     ) -> None:
         super().__init__(message)
         self.outcome, self.reason, self.alike, self.tries = outcome, reason, alike, tries
+        self.completion: Completion | None = None
 
 
 class Model(Protocol):

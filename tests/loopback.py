@@ -31,6 +31,7 @@ class Raw(NamedTuple):
 
 Reply = str | Body | Raw | Awaitable[str | Body | Raw]
 
+TLS_HANDSHAKE = 0x16
 JSON_ERROR = b'{"error":{"message":"%s","type":"fault","code":null}}'
 FAULTS: dict[str, Raw | None] = {
     "429": Raw(429, JSON_ERROR % b"slow down"),
@@ -218,7 +219,10 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.buffer = self.buffer + data if self.buffer else data
-        if not self.busy:
+        if self.buffer[0] == TLS_HANDSHAKE:
+            self.transport.write(b"HTTP/1.1 400 X\r\nContent-Length: 0\r\n\r\n")
+            self.transport.close()
+        elif not self.busy:
             self._next()
 
     def _next(self) -> None:

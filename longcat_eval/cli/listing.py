@@ -1,5 +1,6 @@
 """Commands that only show: tasks, models, settings, the cache."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ def list_tasks() -> None:
     console = Console()
     console.print(_table([("task", "what it asks"), *DESCRIPTIONS.items()]))
     console.print()
-    rows = [("suite", "tasks")]
+    rows: list[tuple[str, ...]] = [("suite", "tasks")]
     for name in SUITES:
         here, missing = expand_suite(name)
         absent = f" (not yet: {', '.join(missing)})" if missing else ""
@@ -38,6 +39,40 @@ def show_task(name: str) -> None:
     lines += [("needs", ", ".join(sorted(task.needs)))]
     lines += [(f"floor {k}", f"{100 * v:.2f}") for k, v in task.floors.items()]
     Console().print(_table(lines))
+
+
+def list_models() -> None:
+    """Print every preset with what it sends."""
+    from rich.console import Console
+
+    from longcat_eval.model_backend.presets import load_presets
+
+    rows = [("preset", "sampling on the wire", "context", "unknown")]
+    for name, preset in load_presets().presets.items():
+        sampling = ", ".join(f"{k} {v.value:g}" for k, v in preset.sampling.items()) or "–"
+        context = f"{preset.context_length.value:,}" if preset.context_length else "–"
+        rows.append((name, sampling, context, ", ".join(preset.unknown)))
+    Console().print(_table(rows))
+
+
+def show_model(name: str) -> None:
+    """Print one preset: every value with its source, then what is unknown."""
+    from rich.console import Console
+
+    from longcat_eval.errors import UsageError, did_you_mean
+    from longcat_eval.model_backend.presets import load_presets
+
+    presets = load_presets()
+    found = presets.find(name)
+    if found is None:
+        known = ", ".join(presets.presets)
+        raise UsageError(f"no preset {name!r}{did_you_mean(name, presets.presets)}; there are {known}")
+    preset = presets.presets[found]
+    rows = [(found, preset.label, "source")]
+    rows += [(k, _text(v.value), str(presets.sources[v.source])) for k, v in preset.sourced().items()]
+    rows += [(k, "unknown", "") for k in preset.unknown]
+    rows += [(f"note: {k}", v, "") for k, v in preset.notes.items()]
+    Console().print(_table(rows))
 
 
 def show_config(resolved: Resolved) -> None:
@@ -64,7 +99,7 @@ def _show_model_settings(resolved: Resolved) -> None:
 
     console = Console()
     try:
-        model = resolve_roles(resolved.settings, ["agent"])["agent"]
+        model = resolve_roles(resolved, ["agent"])["agent"]
     except LongcatEvalError as error:
         console.print(f"\nmodel: {error}", highlight=False, markup=False)
         return
@@ -94,7 +129,7 @@ def prune(path: Path, older_than_days: float) -> None:
     Console().print(f"{prune_cache(path, older_than_days)} entries dropped")
 
 
-def _table(rows: list[tuple[str, ...]]) -> Any:
+def _table(rows: Sequence[Sequence[str]]) -> Any:
     from rich.table import Table
     from rich.text import Text
 

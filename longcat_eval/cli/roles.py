@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from longcat_eval.cli.settings import RunSettings
+from longcat_eval.cli.settings import Resolved, RunSettings
 from longcat_eval.errors import EnvironmentUnusableError, UsageError, did_you_mean
 from longcat_eval.model_backend.resolve import ModelOptions, ResolvedModel, open_model, resolve_model
-from longcat_eval.model_backend.role import Role
+from longcat_eval.model_backend.role import Rewriter, Role
 from longcat_eval.protocols import Model, ModelError
 from longcat_eval.records import AttemptKey, Message
 from longcat_eval.runners.manifest import RoleRecord
@@ -17,7 +17,7 @@ NO_MODEL_LIST = ("not_found", "bad_request", "bad_body", "redirect", "server_err
 References = Callable[[AttemptKey], Mapping[str, Sequence[Message]]]
 
 
-def agent_options(settings: RunSettings) -> ModelOptions:
+def agent_options(settings: RunSettings, origins: Mapping[str, str] | None = None) -> ModelOptions:
     """The agent's part of the settings."""
     sampling = dict(settings.sampling)
     return ModelOptions(
@@ -33,6 +33,7 @@ def agent_options(settings: RunSettings) -> ModelOptions:
         context_length=settings.context_length,
         headers=_headers(settings.header),
         price=settings.price or None,
+        origins={**origins, "max_tokens": origins.get("sampling.max_tokens", "given")} if origins else {},
         **_shared(settings),
     )
 
@@ -52,11 +53,11 @@ def side_options(settings: RunSettings, role: str) -> ModelOptions:
     )
 
 
-def resolve_roles(settings: RunSettings, needed: Sequence[str]) -> dict[str, ResolvedModel]:
+def resolve_roles(given: Resolved, needed: Sequence[str]) -> dict[str, ResolvedModel]:
     """Resolve the agent and every other role the tasks need."""
-    options = {"agent": agent_options(settings)}
-    options |= {role: side_options(settings, role) for role in needed if role != "agent"}
-    return {role: resolve_model(given, role=role, env=os.environ) for role, given in options.items()}
+    options = {"agent": agent_options(given.settings, given.origins)}
+    options |= {role: side_options(given.settings, role) for role in needed if role != "agent"}
+    return {role: resolve_model(said, role=role, env=os.environ) for role, said in options.items()}
 
 
 async def open_role(resolved: ResolvedModel, settings: RunSettings, references: References) -> Role:
@@ -71,7 +72,7 @@ async def open_role(resolved: ResolvedModel, settings: RunSettings, references: 
             extra_body=resolved.extra_body,
             context_length=resolved.context_length,
             max_tokens=resolved.max_tokens,
-            rewriter=model if hasattr(model, "rewrite") else None,
+            rewriter=model if isinstance(model, Rewriter) else None,
         )
     except BaseException:
         await model.close()
@@ -106,10 +107,15 @@ async def served_name(model: Model, resolved: ResolvedModel, settings: RunSettin
 
 async def list_models(model: Any) -> list[dict[str, Any]]:
     """Ask the endpoint what it serves, through any wrappers."""
-    while not hasattr(model, "list_models"):
-        model = model.model
-    models: list[dict[str, Any]] = await model.list_models()
+    models: list[dict[str, Any]] = await innermost(model).list_models()
     return models
+
+
+def innermost(model: Any) -> Any:
+    """The model inside its wrappers (cache, tools in the prompt)."""
+    while hasattr(model, "model"):
+        model = model.model
+    return model
 
 
 def role_record(resolved: ResolvedModel, role: Role) -> RoleRecord:

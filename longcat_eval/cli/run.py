@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 from longcat_eval import __version__
 from longcat_eval.cli.live import LiveDisplay, PlainLines, Progress
 from longcat_eval.cli.report import check_compare, end_of_run
-from longcat_eval.cli.roles import agent_options, open_role, parse_concurrency, resolve_roles, role_record
+from longcat_eval.cli.roles import (
+    agent_options,
+    innermost,
+    open_role,
+    parse_concurrency,
+    resolve_roles,
+    role_record,
+)
 from longcat_eval.cli.settings import Resolved, RunSettings, parse_seconds
 from longcat_eval.errors import EnvironmentUnusableError, ExitCode, UsageError
 from longcat_eval.model_backend.resolve import ResolvedModel
@@ -43,7 +50,7 @@ def execute(resolved: Resolved) -> int:
     settings, console = resolved.settings, Console()
     check_compare(settings.compare)
     tasks, not_run = chosen_tasks(settings)
-    models = resolve_roles(settings, sorted({r for t in tasks for r in t.protocol.roles}))
+    models = resolve_roles(resolved, sorted({r for t in tasks for r in t.protocol.roles}))
     console.print(first_line(models["agent"], settings), highlight=False, soft_wrap=True)
     for note in models["agent"].notes:
         console.print(f"  note: {note}", highlight=False, soft_wrap=True)
@@ -154,7 +161,7 @@ async def _work(
     settings: RunSettings,
     console: "Console",
 ) -> str:
-    limiter = getattr(roles["agent"].model, "limiter", None)
+    limiter = getattr(innermost(roles["agent"].model), "limiter", None)
     progress = Progress(lambda: f"{limiter.in_flight} in flight" if limiter is not None else "")
     live = console.is_terminal and not settings.plain
     display = LiveDisplay(console, progress) if live else PlainLines(console, progress)
@@ -267,4 +274,4 @@ def check_health(resolved: Resolved) -> int:
 
     settings = resolved.settings
     names = [t.name for t in chosen_tasks(settings)[0]] if settings.suite or settings.task else []
-    return run_doctor(agent_options(settings), names, settings.data_dir)
+    return run_doctor(agent_options(settings, resolved.origins), names, settings.data_dir)

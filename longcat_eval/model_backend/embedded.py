@@ -3,8 +3,6 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,10 +32,7 @@ class EmbeddedServer:
 
         Raises `EnvironmentUnusableError` without xllamacpp, and where the server does not come up.
         """
-        if find_spec("xllamacpp") is None:
-            raise EnvironmentUnusableError(
-                "the embedded model needs xllamacpp: pip install 'longcat-eval[demo]', or give --model and --base-url"
-            )
+        need_xllamacpp()
         log = new_log()
         command = [sys.executable, "-m", f"{__package__}.embedded_server", "--model", str(model)]
         command += ["--alias", alias, "--slots", str(slots)]
@@ -86,7 +81,7 @@ class EmbeddedServer:
         if not line:
             code = await self.process.wait()
             raise EnvironmentUnusableError(
-                f"the embedded model did not start (exit {code}): {last_error(self.log)}; its log is {self.log}"
+                f"the embedded model did not start (exit {code}): {last_error(self.log)}; log: {self.log}"
             )
         return line.decode().strip()
 
@@ -137,14 +132,12 @@ class EmbeddedModel:
             await self.server.stop()
 
 
-@asynccontextmanager
-async def running_server(model: Path, alias: str, slots: int = SLOTS) -> AsyncIterator[EmbeddedServer]:
-    """A server for the length of a block."""
-    server = await EmbeddedServer.start(model, alias, slots)
-    try:
-        yield server
-    finally:
-        await server.stop()
+def need_xllamacpp() -> None:
+    """Raise `EnvironmentUnusableError` where the extra is not installed."""
+    if find_spec("xllamacpp") is None:
+        raise EnvironmentUnusableError(
+            "the embedded model needs xllamacpp: pip install 'longcat-eval[demo]', or give a --base-url"
+        )
 
 
 def new_log() -> Path:

@@ -49,7 +49,9 @@ def choose_key(
                 return ChosenKey(Secret(value), f"env {owner.variable}")
             if needs_key(base_url):
                 host = urlsplit(base_url).hostname
-                raise EnvironmentUnusableError(f"{host} wants a key: set {owner.variable}, or give {flag} NAME")
+                raise EnvironmentUnusableError(
+                    f"{host} wants a key: set {owner.variable}, or give {flag} NAME"
+                )
             return ChosenKey(None, "none")
     kept = next((owner for owner in owners if env.get(owner.variable, "").strip()), None)
     if kept is None:
@@ -74,8 +76,9 @@ def looks_like_key(text: str) -> bool:
     """Whether a text is no variable name, or one that nobody would choose."""
     if not VARIABLE.fullmatch(text) or text.startswith(KEY_PREFIXES):
         return True
-    mixed = any(c.isdigit() for c in text) and text != text.upper() and text != text.lower()
-    return len(text) > LONGEST_PLAIN_NAME and mixed
+    if len(text) <= LONGEST_PLAIN_NAME or not any(c.isdigit() for c in text):
+        return False
+    return "_" not in text or text not in (text.upper(), text.lower())
 
 
 def needs_key(base_url: str) -> bool:

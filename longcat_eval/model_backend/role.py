@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from longcat_eval.protocols import Model
 from longcat_eval.records import Request, RequestMeta, Wire
@@ -10,6 +10,7 @@ from longcat_eval.records import Request, RequestMeta, Wire
 SAFETY_TOKENS = 64
 
 
+@runtime_checkable
 class Rewriter(Protocol):
     """A model that changes requests before it sends them (tools put into the prompt)."""
 

@@ -90,7 +90,7 @@ class Pattern(NamedTuple):
 
     def masked(self, shape: "Shape") -> "Pattern":
         """The pattern with the fields outside `shape` open."""
-        return Pattern(*(value if kept else None for value, kept in zip(self, shape, strict=True)))
+        return Pattern._make(value if kept else None for value, kept in zip(self, shape, strict=True))
 
     @property
     def shape(self) -> "Shape":
@@ -117,9 +117,7 @@ class Recorded:
             if found is not None:
                 return found
         what = f"{meta.key}, role {meta.role}, turn {meta.turn}"
-        raise ModelError(
-            Outcome.ENDPOINT_ERROR, "no_recorded_reply", f"{self.path} has no reply for {what}"
-        )
+        raise ModelError(Outcome.ENDPOINT_ERROR, "no_recorded_reply", f"{self.path} has no reply for {what}")
 
 
 def read_replies(path: Path) -> Recorded:
@@ -176,7 +174,5 @@ def script_named(name: str) -> Script | None:
         return None
     if not what.endswith(".jsonl"):
         hint = did_you_mean(what, ("oracle", "null"))
-        raise UsageError(
-            f"no scripted model {what!r}{hint}; there are scripted/oracle, scripted/null and scripted/FILE.jsonl"
-        )
+        raise UsageError(f"no scripted model {what!r}{hint}; there are oracle, null and FILE.jsonl")
     return read_replies(Path(what))

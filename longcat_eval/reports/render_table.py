@@ -50,7 +50,7 @@ def table_renderable(table: Table, width: int) -> RenderableType:
     """The table and its notes for a console `width` columns wide."""
     parts: list[RenderableType] = []
     for chosen, style in _plans(table, width):
-        parts += [*([Text()] if parts else []), _rich_table(table, chosen, style)]
+        parts += [*([Text()] if parts else []), _rich_table(table, chosen, style, width)]
     if remarks := notes(table):
         parts += [Text(), *(hanging(remark, width, 2, QUIET) for remark in remarks)]
     return Stack(*parts)
@@ -106,15 +106,16 @@ def _body_width(table: Table, index: int, layout: Layout) -> int:
     return max([*widths, *(len(values[index]) for _, values in table.header)])
 
 
-def _rich_table(table: Table, chosen: Sequence[int], style: Style) -> RichTable:
+def _rich_table(table: Table, chosen: Sequence[int], style: Style, width: int) -> RichTable:
     padding = (0, style.gap - 1, 0, 0)
     rich = RichTable(box=SIMPLE_HEAD, show_edge=False, padding=padding, pad_edge=False, border_style=QUIET)
     rich.add_column(BENCHMARK, no_wrap=True, header_style="bold")
-    widths = {i: _width(table, i, style) for i in chosen}
-    for i, width in widths.items():
+    widths = _spread(table, {i: _width(table, i, style) for i in chosen}, style, width)
+    for i in chosen:
         column = table.columns[i]
-        heading = [[(line, "bold cyan" if column.run else "bold")] for line in wrap(column.label, width)]
-        rich.add_column(_right(heading, width), no_wrap=True, min_width=width)
+        colour = "bold cyan" if column.run else "bold"
+        heading = [[(line, colour)] for line in wrap(column.label, _width(table, i, style))]
+        rich.add_column(_right(heading, widths[i]), no_wrap=True, min_width=widths[i])
     for label, values in table.header:
         rich.add_row(Text(label, style=QUIET), *(_right([[(values[i], QUIET)]], widths[i]) for i in chosen))
     shapes = {i: _shape(table, i) for i in chosen}
@@ -127,6 +128,14 @@ def _rich_table(table: Table, chosen: Sequence[int], style: Style) -> RichTable:
                 row.label, *(_right(style.layout(row.cells[i], shapes[i]), widths[i]) for i in chosen)
             )
     return rich
+
+
+def _spread(table: Table, widths: dict[int, int], style: Style, width: int) -> dict[int, int]:
+    """Give our columns up to two blanks more where columns stand close and there is room."""
+    ours = [i for i in widths if table.columns[i].run]
+    spare = width - _label_width(table) - sum(widths.values()) - style.gap * len(widths)
+    more = max(0, min(2, spare // len(ours))) if ours and style.gap == 1 else 0
+    return {i: size + more * (i in ours) for i, size in widths.items()}
 
 
 def _right(lines: list[list[Line]], width: int) -> Text:

@@ -79,6 +79,8 @@ class Context:
         try:
             completion = await settings.model.complete(request)
         except ModelError as error:
+            if error.completion is not None:
+                self._record(role, turn, sent.body, error.completion)
             if not error.outcome.valid and role in ROLE_FAILURES:
                 error.outcome = ROLE_FAILURES[role]
             raise

@@ -55,7 +55,7 @@ async def estimate(part: PlannedTask, rows: Sequence[AttemptRow], workers: Worke
             sum(getattr(row, name) for row in rows) / len(rows)
             for name in ("calls", "prompt_tokens", "completion_tokens")
         ]
-        return TaskEstimate(part.task.name, attempts, round(attempts * means[0]), *means[1:], measured=True)
+        return TaskEstimate(part.task.name, attempts, round(attempts * means[0]), means[1], means[2], True)
     counter, probed = CountingModel(), part.samples[:: max(1, len(part.samples) // PROBED_SAMPLES)]
     for sample in probed:
         key = AttemptKey(part.task.name, sample.id)

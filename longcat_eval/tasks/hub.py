@@ -67,13 +67,15 @@ def _from_hub(repo: str, revision: str | None, patterns: Sequence[str], remedy: 
     try:
         return _download(repo, revision, patterns, remedy)
     except GatedRepoError:
-        _refuse(
+        return _from_cache(repo, revision, patterns) or _refuse(
             f"{repo} is gated: accept its terms at {HUB}/datasets/{repo} and set HF_TOKEN to a token of that"
             " account",
             remedy,
         )
     except (RepositoryNotFoundError, RevisionNotFoundError):
-        _refuse(f"the hub does not know {repo} at {revision or 'main'}, or HF_TOKEN is not valid", remedy)
+        return _from_cache(repo, revision, patterns) or _refuse(
+            f"the hub does not know {repo} at {revision or 'main'}, or HF_TOKEN is not valid", remedy
+        )
     except failures as error:
         return _from_cache(repo, revision, patterns) or _refuse(
             f"{repo} cannot be fetched from {_endpoint()} ({_short(error)}): check the network, HTTPS_PROXY"

@@ -1,4 +1,4 @@
-r"""Find the last `\boxed` answer of a solution and settle the easy comparisons without a computer algebra system."""
+r"""Find the last `\boxed` answer of a solution and settle the comparisons that need no algebra."""
 
 import re
 from typing import NamedTuple
@@ -54,7 +54,7 @@ def extract_boxed(text: str) -> BoxedAnswer:
 
 
 def _braced(text: str, start: int) -> str | None:
-    r"""Return the text from `start`, just after an opening brace, to its partner; `\{` and `\}` do not count."""
+    r"""Return the text from `start`, just after a brace, to that brace's partner; `\{` and `\}` are none."""
     depth = 1
     for brace in _BRACE.finditer(text, start):
         depth += {"{": 1, "}": -1}.get(brace[0], 0)
@@ -64,8 +64,7 @@ def _braced(text: str, start: int) -> str | None:
 
 
 def normal_form(answer: str) -> str:
-    """Return `answer` less what never changes its meaning: dollars, spacing, sizes of delimiters, a final
-    dot.
+    """Return `answer` less what never changes its meaning: dollars, spacing, sizes, a final dot.
 
     A space between two digits stays, because `1 2` is not 12.
     """
@@ -75,7 +74,7 @@ def normal_form(answer: str) -> str:
 
 
 def as_integer(answer: str) -> str | None:
-    r"""Return an integer in canonical digits, None if `answer` is none: `025`, `10{,}080`, `70.0`, `+7` are."""
+    r"""Return an integer in canonical digits (of `025`, `10{,}080`, `70.0`, `+7`), None if it is none."""
     found = _INTEGER.fullmatch(_undecorated(answer))
     if found is None:
         return None

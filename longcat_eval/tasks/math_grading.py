@@ -24,7 +24,7 @@ _TYPED_PI = re.compile(r"(?<![a-zA-Z\\])pi(?![a-zA-Z])")
 
 
 class Verdict(NamedTuple):
-    """Whether the answer is right, and why not where that is not the answer's own fault; None: no verdict."""
+    """Whether the answer is right (None: no verdict), and why not where a limit decided."""
 
     right: bool | None
     reason: str = ""
@@ -36,7 +36,7 @@ def grader_version() -> str:
 
 
 def require_math_verify() -> None:
-    """Raise `EnvironmentUnusableError` unless math-verify and the antlr runtime it is known with are installed."""
+    """Raise `EnvironmentUnusableError` unless math-verify is installed with the antlr it is known with."""
     absent = [name for name in _PACKAGES if _installed(name) is None]
     if absent:
         raise EnvironmentUnusableError(
@@ -89,7 +89,7 @@ def equivalent(gold: str, answer: str) -> bool | None:
 
 
 def _repaired(answer: str) -> str:
-    r"""Write a typed `pi` as `\pi`, and drop dollars: math-verify takes what stands between two of them alone."""
+    r"""Write a typed `pi` as `\pi` and drop dollars: math-verify takes what stands between two alone."""
     return _TYPED_PI.sub(r"\\pi", _DOLLAR.sub("", answer))
 
 

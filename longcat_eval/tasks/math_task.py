@@ -1,4 +1,4 @@
-r"""Mathematics on a chat endpoint: one zero-shot problem, reasoning allowed, the answer in a last `\boxed{}`."""
+r"""Mathematics on a chat endpoint: one zero-shot problem, reasoning, the answer in a last `\boxed{}`."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -43,7 +43,7 @@ class MathTask:
         notes: tuple[str, ...] = (),
     ) -> None:
         self.name = name
-        self.needs: frozenset[str] = frozenset()
+        self.needs = frozenset({"chat"})
         self.floors: Mapping[str, float] = {"null": 0.0}
         self.protocol = TaskProtocol(
             name=f"{name}/zero-shot-cot/{version}",

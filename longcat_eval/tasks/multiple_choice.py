@@ -1,4 +1,4 @@
-"""Multiple choice on a chat endpoint: one zero-shot question, reasoning allowed, the last line names the option."""
+"""Multiple choice on a chat endpoint: one zero-shot question, reasoning, a last line with the letter."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -76,7 +76,7 @@ class MultipleChoiceTask:
         notes: tuple[str, ...] = (),
     ) -> None:
         self.name = name
-        self.needs: frozenset[str] = frozenset()
+        self.needs = frozenset({"chat"})
         self.floors: Mapping[str, float] = {"null": 0.0, "chance": chance}
         self.protocol = TaskProtocol(
             name=f"{name}/zero-shot-cot/{version}",

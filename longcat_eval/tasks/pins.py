@@ -14,7 +14,7 @@ from longcat_eval.errors import EnvironmentUnusableError
 
 
 class Pin(msgspec.Struct, frozen=True):
-    """What was fetched for a task: hub repository, full commit id, its files, hash of the samples (or empty)."""
+    """What was fetched for a task: hub repository, commit, files, hash of the samples (or empty)."""
 
     repo: str
     revision: str

@@ -34,7 +34,7 @@ def ended_early(transcript: Transcript) -> Score | None:
 
 
 def without_answer(reply: Completion, why: str, rule: str | None = None) -> Score:
-    """Return the verdict on a reply with no answer in it: LENGTH_LIMIT if it was cut, else NO_ANSWER (`why`)."""
+    """Return the verdict on a reply with no answer: LENGTH_LIMIT if it was cut, else NO_ANSWER (`why`)."""
     if reply.finish_reason in _CUT:
         return Score(0.0, Outcome.LENGTH_LIMIT, "tokens", rule=rule)
     return Score(0.0, Outcome.NO_ANSWER, why if reply.text.strip() else "empty", rule=rule)

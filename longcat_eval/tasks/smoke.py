@@ -31,8 +31,8 @@ from longcat_eval.tasks.multiple_choice import MultipleChoiceTask, choice_sample
 from longcat_eval.tasks.prompts import prompt_hash
 
 CHOICE = """\
-Read the question and decide which option is right. Finish with a line that reads "Answer: X", where X is the \
-letter of your option (one of {labels}).
+Read the question and decide which option is right. Finish with a line that reads "Answer: X", where X is \
+the letter of your option (one of {labels}).
 
 {question}
 
@@ -74,11 +74,11 @@ def _sample(sample_id: str, group: str, row: dict[str, Any]) -> Sample:
 
 
 class SmokeTask:
-    """Three small tasks under one name; implements `protocols.Task` by handing each sample to its group's task."""
+    """Three small tasks under one name, each for its group; implements `protocols.Task`."""
 
     def __init__(self) -> None:
         self.name = "smoke"
-        self.needs: frozenset[str] = frozenset()
+        self.needs = frozenset({"chat"})
         self.floors: Mapping[str, float] = {"null": 0.0}
         self._parts: dict[str, MultipleChoiceTask | MathTask] = {
             "choice": MultipleChoiceTask("smoke", load=load, template=CHOICE),

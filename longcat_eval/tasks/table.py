@@ -50,7 +50,7 @@ CARD_TASKS: tuple[str, ...] = (
 
 
 def load_task(name: str) -> Task:
-    """Return the task called `name`; `UsageError` for a name that is unknown or not yet part of this version."""
+    """Return the task called `name`; `UsageError` if it is unknown or not yet part of this version."""
     if name not in TASKS:
         if name in CARD_TASKS:
             raise UsageError(f"task {name!r} is not yet part of this version")

@@ -184,7 +184,6 @@ async def test_the_key_is_in_no_text(transport: str, caplog: pytest.LogCaptureFi
             shown.append("".join(traceback.format_exception(caught.value)))
             assert caught.value.__context__ is None
             assert caught.value.__cause__ is None
-        await model.close()
     with pytest.raises(ModelError) as caught:
         await model.complete(ask())
     await model.close()
@@ -205,16 +204,17 @@ async def test_retry_after_is_waited_for() -> None:
 
 async def test_retry_after_holds_back_the_whole_endpoint() -> None:
     arrived: list[float] = []
+    refused = asyncio.Event()
 
     def reply(body: dict[str, Any]) -> Raw | str:
         arrived.append(time.monotonic())
+        refused.set()
         return Raw(429, b"{}", {"retry-after-ms": "400"}) if len(arrived) == 1 else "ok"
 
     async with FakeEndpoint(reply) as server:
         model = endpoint(server.base_url)
         first = asyncio.create_task(model.complete(ask("first")))
-        while not arrived:
-            await asyncio.sleep(0.005)
+        await refused.wait()
         await asyncio.sleep(0.05)
         await asyncio.gather(*(model.complete(ask(str(i))) for i in range(5)), first)
         await model.close()

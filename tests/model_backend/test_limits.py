@@ -1,4 +1,4 @@
-"""The limiter against a simulated server on a simulated clock, and on the real loop for waiting and pausing."""
+"""The limiter against a simulated server on a simulated clock, and on the real loop."""
 
 import asyncio
 import heapq
@@ -42,8 +42,7 @@ def simulate(
 def test_slow_start_doubles_per_round_trip() -> None:
     log = simulate(AdaptiveLimiter(), 16 + 32 + 64 + 128, lambda _: 10_000)
     ends = {round(now): limit for now, limit, _ in log}
-    assert ends == {1: 32, 2: 64, 3: 128, 4: 128 + 16 + 0} or ends[3] == 128
-    assert [ends[1], ends[2]] == [32, 64]
+    assert [ends[1], ends[2], ends[3]] == [32, 64, 128]
 
 
 def test_it_never_goes_above_the_most() -> None:

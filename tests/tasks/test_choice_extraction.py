@@ -153,27 +153,14 @@ def test_a_last_answer_line_always_wins(text: str, label: str, ask: str) -> None
     assert extract_choice(f"{text}\n{ask}{label}", LABELS) == Choice(label, "marker")
 
 
-FRAGMENTS = st.sampled_from(
-    [
-        "Answer: ",
-        "Final answer",
-        "答案",
-        "：",
-        "故选",
-        "A",
-        "B",
-        "J",
-        "b",
-        " ",
-        "\n",
-        "(",
-        ")",
-        "\\boxed{",
-        "}",
-        "$",
-        ",",
-    ]
-    + ["and ", "the answer is ", "\\text{", "**", "word ", "</think>", "不", "选项", "，"]
+FRAGMENTS = st.one_of(
+    st.sampled_from(
+        ["Answer: ", "Final answer", "the answer is ", "答案", "：", "故选", "不", "，", "\\boxed{"]
+    ),
+    st.sampled_from(
+        ["A", "B", "J", "b", " ", "\n", "(", ")", "\\text{", "}", "$", ",", "and ", "word ", "**"]
+    ),
+    st.just("</think>"),
 )
 
 

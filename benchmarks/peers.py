@@ -1,0 +1,171 @@
+"""The peers, each pinned in an environment of its own below .venv-peers/, and how each is started.
+
+python benchmarks/peers.py --make-environments      (ready ones are kept)
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from server import MODEL
+from workload import Questions
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENTS = ROOT / ".venv-peers"
+READY = "ready.txt"
+
+LM_EVAL_TASK = """\
+task: bench_choice
+dataset_path: json
+dataset_kwargs:
+  data_files:
+    test: {questions}
+test_split: test
+output_type: generate_until
+doc_to_text: "{{{{prompt}}}}"
+doc_to_target: "{{{{target}}}}"
+generation_kwargs:
+  until: []
+  max_gen_toks: 32768
+  temperature: 0.7
+  top_p: 0.95
+  do_sample: true
+filter_list:
+  - name: letter
+    filter:
+      - function: regex
+        regex_pattern: "Answer: ([A-D])"
+      - function: take_first
+metric_list:
+  - metric: exact_match
+    aggregation: mean
+    higher_is_better: true
+"""
+
+
+class Job(NamedTuple):
+    """What a peer is asked to do; `out` is an empty folder for its results and `limit` None for all."""
+
+    base_url: str
+    questions: Questions
+    out: Path
+    concurrency: int
+    limit: int | None
+
+
+class Peer(NamedTuple):
+    """A tool to compare with: its pinned packages, its command line, and how its accuracy is read.
+
+    `accuracy(output, out)` gets what the process printed and the folder of its results.
+    """
+
+    name: str
+    folder: str
+    packages: tuple[str, ...]
+    command: Callable[[Job], list[str]]
+    variables: Callable[[Job], Mapping[str, str]]
+    accuracy: Callable[[str, Path], float]
+
+    @property
+    def bin(self) -> Path:
+        return ENVIRONMENTS / self.folder / "bin"
+
+    @property
+    def ready(self) -> bool:
+        marker = ENVIRONMENTS / self.folder / READY
+        return marker.is_file() and marker.read_text() == self.pins
+
+    @property
+    def pins(self) -> str:
+        return "\n".join(self.packages) + "\n"
+
+
+def lm_eval_command(job: Job) -> list[str]:
+    tasks = job.out / "tasks"
+    tasks.mkdir(parents=True)
+    (tasks / "bench_choice.yaml").write_text(LM_EVAL_TASK.format(questions=job.questions.path))
+    model = f"model={MODEL},base_url={job.base_url}/chat/completions,num_concurrent={job.concurrency}"
+    return [
+        *("lm_eval", "run", "--model", "local-chat-completions", "--model_args", f"{model},max_retries=1"),
+        *("--tasks", "bench_choice", "--include_path", str(tasks), "--apply_chat_template"),
+        *("--output_path", str(job.out / "results"), "--log_samples"),
+        *([] if job.limit is None else ["--limit", str(job.limit)]),
+    ]
+
+
+def lm_eval_accuracy(output: str, out: Path) -> float:
+    (results,) = (out / "results").rglob("results_*.json")
+    accuracy: float = json.loads(results.read_text())["results"]["bench_choice"]["exact_match,letter"]
+    return accuracy
+
+
+def inspect_command(job: Job) -> list[str]:
+    return [
+        *("inspect", "eval", str(Path(__file__).with_name("inspect_task.py"))),
+        *("--model", f"openai-api/bench/{MODEL}", "--max-connections", str(job.concurrency)),
+        *("--max-tokens", "32768", "--temperature", "0.7", "--top-p", "0.95"),
+        *("--log-dir", str(job.out / "logs"), "--display", "plain"),
+        *([] if job.limit is None else ["--limit", str(job.limit)]),
+    ]
+
+
+def inspect_accuracy(output: str, out: Path) -> float:
+    return float(re.findall(r"^accuracy +([0-9.]+)", output, re.MULTILINE)[-1])
+
+
+PEERS = (
+    Peer(
+        "lm-eval 0.4.13",
+        "lm-eval",
+        ("lm-eval[api]==0.4.13",),
+        lm_eval_command,
+        lambda job: {},
+        lm_eval_accuracy,
+    ),
+    Peer(
+        "inspect-ai 0.3.285",
+        "inspect",
+        ("inspect-ai==0.3.285", "openai==3.54.0"),
+        inspect_command,
+        lambda job: {
+            "QUESTIONS": str(job.questions.path),
+            "BENCH_API_KEY": "none",
+            "BENCH_BASE_URL": job.base_url,
+        },
+        inspect_accuracy,
+    ),
+)
+
+
+def make_environment(peer: Peer) -> None:
+    """Install the pinned packages unless the same ones are already there."""
+    home = ENVIRONMENTS / peer.folder
+    if peer.ready:
+        print(f"{peer.name}: ready in {home}")
+        return
+    print(f"{peer.name}: installing {' '.join(peer.packages)} in {home}", flush=True)
+    venv.create(home, with_pip=True, clear=True)
+    subprocess.run([home / "bin" / "python", "-m", "pip", "install", "-q", *peer.packages], check=True)
+    (home / READY).write_text(peer.pins)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The peers' environments.")
+    parser.add_argument("--make-environments", action="store_true", help="install what is missing")
+    options = parser.parse_args()
+    if options.make_environments:
+        for peer in PEERS:
+            make_environment(peer)
+    missing = [peer.name for peer in PEERS if not peer.ready]
+    if missing:
+        sys.exit(f"not installed: {', '.join(missing)}; run {Path(__file__).name} --make-environments")
+
+
+if __name__ == "__main__":
+    main()
