@@ -40,7 +40,9 @@ def main() -> None:
     options = parser.parse_args()
     lines = options.questions.read_text(encoding="utf-8").splitlines()
     bodies = [
-        json.dumps({"model": "loopback", "messages": [{"role": "user", "content": json.loads(line)["prompt"]}]})
+        json.dumps(
+            {"model": "loopback", "messages": [{"role": "user", "content": json.loads(line)["prompt"]}]}
+        )
         for line in lines
     ]
     asked = [body.encode() for body in islice(cycle(bodies), options.limit)]

@@ -6,6 +6,7 @@ python benchmarks/peers.py --make-environments      (ready ones are kept)
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -50,7 +51,7 @@ metric_list:
 
 
 class Job(NamedTuple):
-    """What a peer is asked to do; `out` is an empty folder for its results and `limit` None for all."""
+    """What a peer is asked; it starts in `out`, a new folder for its results. `limit` is None for all."""
 
     base_url: str
     questions: Questions
@@ -106,8 +107,9 @@ def lm_eval_accuracy(output: str, out: Path) -> float:
 
 
 def inspect_command(job: Job) -> list[str]:
+    task = shutil.copy(Path(__file__).with_name("inspect_task.py"), job.out)
     return [
-        *("inspect", "eval", str(Path(__file__).with_name("inspect_task.py"))),
+        *("inspect", "eval", Path(task).name),  # it takes paths below its working directory only
         *("--model", f"openai-api/bench/{MODEL}", "--max-connections", str(job.concurrency)),
         *("--max-tokens", "32768", "--temperature", "0.7", "--top-p", "0.95"),
         *("--log-dir", str(job.out / "logs"), "--display", "plain"),

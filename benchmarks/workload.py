@@ -1,7 +1,7 @@
 """The questions every tool is given: our own MMLU prompts, word for word, as JSON lines for the peers.
 
-The real set is used where it lies (LONGCAT_EVAL_DATA, else ../shared/data beside the repository), else rows of
-the same number and about the same length are made up in the layout of the original CSV files.
+The real set is used where it lies (LONGCAT_EVAL_DATA, else ../shared/data beside the repository), else rows
+of the same number and about the same length are made up in the layout of the original CSV files.
 """
 
 import csv
@@ -19,13 +19,14 @@ from measure import measure
 ROOT = Path(__file__).resolve().parents[1]
 SUBJECTS, ITEMS = 57, 14_042
 REPLY_LETTER = "B"
-REPLY = (
-    "We compare the options one after the other. The first cannot hold because it would contradict what the "
-    "question itself states. The second follows directly from the definition, and a short calculation confirms "
-    "it: every step keeps the quantity that matters. The third is often confused with it but needs a condition "
-    "that is not given here, and the fourth is only a special case. Checking the remaining possibilities again "
-    f"leads to the same choice, so there is no reason to prefer another option.\n\nAnswer: {REPLY_LETTER}"
-)
+REPLY = f"""\
+We compare the options one after the other. The first cannot hold because it would contradict what the \
+question itself states. The second follows directly from the definition, and a short calculation confirms \
+it: every step keeps the quantity that matters. The third is often confused with it but needs a condition \
+that is not given here, and the fourth is only a special case. Checking the remaining possibilities again \
+leads to the same choice, so there is no reason to prefer another option.
+
+Answer: {REPLY_LETTER}"""
 """What the server answers to every request: a short chain of thought and the line all tools look for."""
 
 
@@ -41,7 +42,7 @@ class Questions(NamedTuple):
     """Prompts and right letters as JSON lines, and the accuracy that `REPLY` earns on them."""
 
     path: Path
-    count: int
+    items: int
     accuracy: float
 
 
@@ -58,7 +59,18 @@ def find_data(scratch: Path) -> Data:
 def make_up_mmlu(folder: Path) -> None:
     """Write mmlu.zip with one headerless CSV a subject: question, A, B, C, D, answer letter."""
     draw = random.Random(0)
-    words = ["energy", "court", "vector", "cell", "market", "treaty", "protein", "theorem", "signal", "estate"]
+    words = [
+        "energy",
+        "court",
+        "vector",
+        "cell",
+        "market",
+        "treaty",
+        "protein",
+        "theorem",
+        "signal",
+        "estate",
+    ]
     folder.mkdir(parents=True)
     made = folder / "rows.csv"
     with zipfile.ZipFile(folder / "mmlu.zip", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -77,7 +89,9 @@ def write_questions(data: Data, limit: int, scratch: Path, env: Mapping[str, str
     """Let `scripted/oracle` answer, and read the prompts and the right letters out of its transcripts."""
     run, path = scratch / "oracle", scratch / "questions.jsonl"
     task = ["--task", "mmlu", "--limit", str(limit), "--data-dir", str(data.folder), *data.flags]
-    measure([*ours(), "run", *task, "--model", "scripted/oracle", "-o", str(run), "--plain"], env, cwd=scratch)
+    measure(
+        [*ours(), "run", *task, "--model", "scripted/oracle", "-o", str(run), "--plain"], env, cwd=scratch
+    )
     reader = [sys.executable, str(Path(__file__).with_name("prompts.py")), str(run), str(path)]
     measure(reader, env, cwd=scratch)
     with path.open(encoding="utf-8") as file:

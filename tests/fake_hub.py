@@ -24,15 +24,17 @@ class Repo:
 
 @dataclass
 class FakeHub:
-    """`seen` holds method, path and authorization of every request; `broken` makes every reply that status."""
+    """`seen` holds method, path and authorization of every request; `broken` is the status of every reply."""
 
     url: str = ""
     repos: dict[str, Repo] = field(default_factory=dict)
     seen: list[tuple[str, str, str]] = field(default_factory=list)
     broken: int = 0
 
-    def add(self, name: str, files: dict[str, bytes], revision: str | None = None, gated: bool = False) -> str:
-        """Commit `files` to `main` of dataset `name`; the commit id is `revision` or made from the content."""
+    def add(
+        self, name: str, files: dict[str, bytes], revision: str | None = None, gated: bool = False
+    ) -> str:
+        """Commit `files` to `main` of dataset `name`, as `revision` or an id made from the content."""
         sha = revision or hashlib.sha1(repr(sorted(files.items())).encode()).hexdigest()
         repo = self.repos.setdefault(name, Repo(sha, {}, gated))
         repo.commits[sha], repo.main = files, sha
@@ -63,10 +65,10 @@ class _Handler(BaseHTTPRequestHandler):
     state: FakeHub
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802 - the name http.server calls
+    def do_GET(self) -> None:
         self._answer()
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer()
 
     def log_message(self, format: str, *args: Any) -> None:

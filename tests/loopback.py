@@ -249,6 +249,8 @@ class Connection(asyncio.Protocol):
             server.requests.append(request)
         if request.method == "GET":
             return self._finish(server.model_list())
+        if request.method == "CONNECT":
+            return self._finish(Raw(403))
         if server.capacity is not None and server.in_flight > server.capacity:
             return self._finish(FAULTS["429"])
         fault = server.faults.draw()

@@ -48,7 +48,9 @@ def execute(resolved: Resolved) -> int:
     from rich.console import Console
 
     settings, console = resolved.settings, Console()
+    shard_of(settings)
     check_compare(settings.compare)
+    budget_of(settings)
     tasks, not_run = chosen_tasks(settings)
     models = resolve_roles(resolved, sorted({r for t in tasks for r in t.protocol.roles}))
     console.print(first_line(models["agent"], settings), highlight=False, soft_wrap=True)
@@ -193,7 +195,6 @@ def open_session(
 ) -> Session:
     """Open the run directory with this start's manifest."""
     settings = resolved.settings
-    shard = Shard.parse(settings.shard) if settings.shard else None
     manifest = Manifest(
         model=models["agent"].name,
         suite=settings.suite,
@@ -205,7 +206,9 @@ def open_session(
         shard=settings.shard,
         invocations=[invocation(sys.argv[1:], recorded_settings(resolved, models))],
     )
-    session = Session(settings.output or default_output(settings, models["agent"].name), manifest, shard)
+    session = Session(
+        settings.output or default_output(settings, models["agent"].name), manifest, shard_of(settings)
+    )
     try:
         session.open()
     except BaseException:
@@ -230,6 +233,11 @@ def default_output(settings: RunSettings, model: str) -> Path:
     what = settings.suite or "+".join(settings.task)
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{model}-{what}"
     return Path("runs") / "".join(c if c.isalnum() or c in "-+._" else "-" for c in name)[:120]
+
+
+def shard_of(settings: RunSettings) -> Shard | None:
+    """The part of the run that is ours, None for all of it."""
+    return Shard.parse(settings.shard) if settings.shard else None
 
 
 def budget_of(settings: RunSettings) -> Budget:

@@ -189,7 +189,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     for name in content:
         if name not in FIELDS:
             hint = did_you_mean(str(name), FIELDS)
-            if "key" in str(name) and not hint.startswith(" (did you mean 'api_key_env'"):
+            if "key" in str(name):
                 hint = " (keys never go into files; api_key_env names the variable that holds one)"
             raise UsageError(f"{path}: unknown key {name!r}{hint}")
     return content

@@ -110,7 +110,7 @@ def read_wild_block(text: str, start: int) -> tuple[Block, int] | None:
 def as_call(value: Any) -> Block | None:
     """Return a decoded block as a call: `name` a text, `arguments` an object or absent."""
     name = value.get("name") if isinstance(value, dict) else None
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or ("parameters" in value and "arguments" not in value):
         return None
     arguments = value.get("arguments")
     encoded = json_text({} if arguments is None else arguments)

@@ -29,5 +29,5 @@ def read_value(text: str, declared: Any) -> Any:
 def read_literal(text: str) -> Any:
     """Return a Python literal; raises one of UNREADABLE."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)
+        warnings.simplefilter("ignore")  # invalid escapes
         return ast.literal_eval(text)

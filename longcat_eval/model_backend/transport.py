@@ -81,7 +81,6 @@ class AiohttpTransport:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                headers={name: value.reveal() for name, value in self._headers.items()},
             )
         return self._session
 
@@ -95,6 +94,8 @@ class AiohttpTransport:
                 method,
                 endpoint_url(self._base_url, path),
                 data=body,
+                # Not the session's: aiohttp sends those to the proxy too, and the key with them.
+                headers={name: value.reveal() for name, value in self._headers.items()},
                 timeout=limits,
                 proxy=self._proxy,
                 allow_redirects=False,
@@ -105,7 +106,7 @@ class AiohttpTransport:
             raise transport_error(error) from None
 
 
-def transport_error(error: Exception) -> TransportError:
+def transport_error(error: BaseException) -> TransportError:
     """Classify what aiohttp and the sockets raise."""
     import aiohttp
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.model_backend.secrets import Secret
-from longcat_eval.model_backend.transport import Answer, TransportError, environment_proxy
+from longcat_eval.model_backend.transport import Answer, TransportError, environment_proxy, transport_error
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -47,9 +47,7 @@ class OpenAITransport:
                 raw: Any = await call(path, cast_to=bytes, options=settings, **options)
         except openai.APIStatusError as error:
             return Answer(error.response.status_code, error.response.headers, error.response.content)
-        except (openai.APITimeoutError, TimeoutError):
-            raise TransportError("timeout", "no reply in time") from None
-        except openai.APIConnectionError as error:
+        except (openai.APIConnectionError, TimeoutError) as error:
             raise connection_error(error) from None
         return Answer(raw.status_code, raw.http_response.headers, raw.http_response.content)
 
@@ -63,11 +61,10 @@ def open_client(base_url: str, headers: Mapping[str, Secret]) -> "AsyncOpenAI":
             "--transport openai needs the SDK: pip install 'longcat-eval[openai]'"
         ) from None
     url = urlsplit(base_url)
-    sent = {name: value.reveal() for name, value in headers.items()}
+    sent: dict[str, Any] = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
+    sent |= {name: value.reveal() for name, value in headers.items()}
     return openai.AsyncOpenAI(
         api_key="unused",
-        organization="",
-        project="",
         base_url=urlunsplit((url.scheme, url.netloc, url.path, "", "")),
         default_query=dict(parse_qsl(url.query)),
         default_headers=sent,
@@ -89,12 +86,22 @@ def open_http_client(proxy: str | None) -> Any:
         return openai.DefaultAsyncHttpxClient(**settings)
 
 
-def connection_error(error: Exception) -> TransportError:
-    """Classify an SDK connection error by what lies under it."""
-    cause = error.__cause__ or error
-    said = str(cause) or type(cause).__name__
-    if "SSL" in said and "EOF" not in said:
-        return TransportError("tls", said)
-    if type(cause).__name__ in ("ConnectError", "ConnectTimeout", "ProxyError"):
-        return TransportError("connect", said)
+def connection_error(error: BaseException) -> TransportError:
+    """Classify by what lies under an SDK error: its own classes call some lost connections timeouts."""
+    import aiohttp
+
+    if isinstance(error, TimeoutError):
+        return TransportError("timeout", "no reply in time")
+    under = [error]
+    while under[-1].__cause__ is not None:
+        under.append(under[-1].__cause__)
+    for cause in under:
+        if isinstance(cause, aiohttp.ClientError):
+            return transport_error(cause)
+    names = {type(cause).__name__ for cause in under}
+    said = str(under[-1]) or type(under[-1]).__name__
+    if names & {"ConnectError", "ConnectTimeout", "ProxyError"}:
+        return TransportError("tls" if "SSL" in said and "EOF" not in said else "connect", said)
+    if names & {"ReadTimeout", "WriteTimeout", "PoolTimeout"}:
+        return TransportError("timeout", "no reply in time")
     return TransportError("cut", said)

@@ -29,6 +29,9 @@ class Session:
     rows: list[AttemptRow] = field(init=False)
     engine: Engine | None = None
 
+    def __post_init__(self) -> None:
+        self.store = RunWriter(self.path, self.shard.name if self.shard else None)
+
     def open(self) -> None:
         """Create or resume the directory; `UsageError` with a diff if it holds another configuration."""
         others = manifest_files(self.path) if self.path.is_dir() else []
@@ -39,7 +42,6 @@ class Session:
                     f"{self.path} holds a run with another configuration; use another directory with -o, "
                     f"or the same settings:\n  {shown}"
                 )
-        self.store = RunWriter(self.path, self.shard.name if self.shard else None)
         self.rows = self.store.open()
         if self.store.manifest_path.exists():
             old = read_manifest(self.store.manifest_path)

@@ -90,6 +90,7 @@ _GAP = r"[ \t]{0,8}+"
 _STYLE = r"\\(?:boxed|fbox|text|textbf|textrm|mathbf|mathrm|mathsf|mathit|bf|rm)"
 _OPEN = rf"(?:[\s(\[{{}}$\"'<]|{_STYLE}[ \t]?\{{|\\[(\[])"
 _CLOSE = r"(?:[\s)\]}$\"'>]|\\[)\]])"
+_CLOSE_ON_LINE = r"(?:[ \t)\]}$\"'>]|\\[)\]])"
 _NOUN = r"(?:(?i:option|choice|letter)[ \t]{1,4}+|选项)?+"
 _ENGLISH_MARKER = (
     r"(?i:(?P<bare>final[ \t]answer(?:[ \t]{1,4}is)?(?![ \t]*:))"
@@ -112,7 +113,7 @@ def _rules(labels: str) -> _Rules:
     # After a comma "A is wrong" or "A选项错误" is a remark on A, not a second answer.
     remark = r"(?![ \t]+(?!and\b|or\b)[a-z])(?!(?![和与或及都均两])[\u4e00-\u9fff])"
     more = (
-        rf"(?P<more>{_CLOSE}{{0,6}}(?:"
+        rf"(?P<more>{_CLOSE_ON_LINE}{{0,6}}(?:"
         rf"(?:[/&和与或及]|,?[ \t]{{0,4}}\b(?:and|or)\b){_OPEN}{{0,6}}{_NOUN}{upper}{end}"
         rf"|,{_OPEN}{{0,6}}{_NOUN}{upper}{end}{remark})"
         rf"|{upper}{{1,9}}(?![A-Za-z0-9]))?"

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import msgspec
+
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.protocols import DataOptions
 from longcat_eval.records import Dataset, Sample
 from longcat_eval.tasks.data_files import Row, first_matches, list_files, read_files
-from longcat_eval.tasks.hub import HubFiles, fetch
+from longcat_eval.tasks.hub import fetch
 from longcat_eval.tasks.known_data import canonical_hash, known_data
 from longcat_eval.tasks.pins import read_pins, record_pin
 
@@ -82,15 +84,15 @@ def _from_folder(spec: DatasetSpec, folder: Path, options: DataOptions) -> Datas
 def _from_hub(spec: DatasetSpec, options: DataOptions, root: Path | None) -> Dataset:
     looked = f" ({root} has no {spec.folder}/)" if root else ""
     remedy = f"give --data-dir DIR with the data in DIR/{spec.folder}{looked}"
-    files: HubFiles = fetch(spec.name, spec.repo, spec.revision, spec.hub_files, remedy)
+    files = fetch(spec.name, spec.repo, spec.revision, spec.hub_files, remedy)
     stored = [n for n in list_files(files.folder) if n.startswith(tuple(files.pin.files))]
     samples = _samples(spec, files.folder, first_matches(stored, spec.local_files))
     sha256, source = canonical_hash(samples), f"hub {spec.repo}"
     accepted = {files.pin.sha256} if files.pin.sha256 else set()
     drift = _drift(spec, samples, sha256, accepted, f"{source}@{files.pin.revision}", options)
-    if not files.pin.sha256 and not drift:
-        pin = files.pin
-        record_pin(spec.name, type(pin)(pin.repo, pin.revision, pin.files, sha256))
+    note = msgspec.structs.replace(files.pin, sha256=files.pin.sha256 or ("" if drift else sha256))
+    if note != read_pins().get(spec.name):
+        record_pin(spec.name, note)
     return Dataset(samples, source, files.pin.revision, sha256, drift)
 
 
@@ -98,16 +100,16 @@ def _samples(spec: DatasetSpec, folder: Path, names: Sequence[str]) -> list[Samp
     samples: list[Sample] = []
     positions: Counter[str] = Counter()
     for name, rows in read_files(folder, names, spec.columns):
-        of_file = "" if rows and "subject" in rows[0] else subject_of(name)
+        of_file = subject_of(name)
         for number, row in enumerate(rows, 1):
-            subject = of_file or str(row["subject"])
+            subject = str(row.get("subject", of_file))
             if spec.subjects and subject not in spec.subjects:
                 raise EnvironmentUnusableError(f"{name}: {spec.name} has no subject {subject!r}")
             try:
                 samples.append(spec.sample(row, subject, positions[subject]))
             except KeyError as error:
                 raise EnvironmentUnusableError(f"{name}: there is no column {error}") from None
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, AttributeError, IndexError) as error:
                 raise EnvironmentUnusableError(f"{name}, row {number}: {error}") from None
             positions[subject] += 1
     if len({s.id for s in samples}) < len(samples):

@@ -12,13 +12,13 @@ from typing import NamedTuple, NoReturn
 
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.tasks.data_files import first_matches
-from longcat_eval.tasks.pins import Pin, read_pins, record_pin
+from longcat_eval.tasks.pins import Pin, read_pins
 
 HUB = "https://huggingface.co"
 
 
 class HubFiles(NamedTuple):
-    """Files of one commit in the local cache, by their names in the repository."""
+    """Files of one commit in the local cache; `pin` names them, with the hash noted for them, if any."""
 
     folder: Path
     pin: Pin
@@ -27,11 +27,13 @@ class HubFiles(NamedTuple):
 def fetch(name: str, repo: str, revision: str | None, patterns: Sequence[str], remedy: str) -> HubFiles:
     """Return the files of dataset `repo` that match the first of `patterns` that any matches.
 
-    `revision` None means the commit noted for task `name`, or `main` as it stands now, which is then noted.
-    Files that are here already cost no request. Raises `EnvironmentUnusableError` with `remedy` at its end.
+    `revision` None means the commit noted for task `name`, else `main` as it stands now. Files that are here
+    already cost no request. Raises `EnvironmentUnusableError` with `remedy` at its end.
     """
     pin = read_pins().get(name)
-    if pin is not None and (pin.repo != repo or revision not in (None, pin.revision)):
+    if pin is not None and not (
+        pin.repo == repo and revision in (None, pin.revision) and first_matches(pin.files, patterns)
+    ):
         pin = None
     if pin is not None and _is_cached(pin):
         return HubFiles(_snapshot_folder(pin), pin)
@@ -41,12 +43,10 @@ def fetch(name: str, repo: str, revision: str | None, patterns: Sequence[str], r
         raise EnvironmentUnusableError(
             f"fetching {repo} needs huggingface-hub: pip install 'longcat-eval[data]', or {remedy}"
         ) from None
-    wanted = revision or (pin.revision if pin else None)
-    fetched = _from_hub(repo, wanted, patterns, remedy)
-    if pin is None or pin.files != fetched.files:
-        record_pin(name, fetched)
-        return HubFiles(_snapshot_folder(fetched), fetched)
-    return HubFiles(_snapshot_folder(pin), pin)
+    fetched = _from_hub(repo, revision or (pin.revision if pin else None), patterns, remedy)
+    if pin is not None:
+        fetched = Pin(repo, fetched.revision, fetched.files, pin.sha256)
+    return HubFiles(_snapshot_folder(fetched), fetched)
 
 
 def _from_hub(repo: str, revision: str | None, patterns: Sequence[str], remedy: str) -> Pin:

@@ -8,12 +8,12 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from cli_fixtures import Cli, serving
 
 from longcat_eval.runners.store import read_run
 
 REPEATS = 25
+KILLS = 20
 
 
 def command(url: str, path: Path, *more: str) -> list[str]:
@@ -29,14 +29,13 @@ def start(arguments: list[str]) -> "subprocess.Popen[bytes]":
     )
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_kill_nine_at_random_moments(cli: Cli, tmp_path: Path, kills: int) -> None:
-    moments = random.Random(kills)
+def test_kill_nine_at_twenty_random_moments(cli: Cli, tmp_path: Path) -> None:
+    moments = random.Random(KILLS)
     path, rows = tmp_path / "killed", tmp_path / "killed" / "samples.jsonl"
-    with serving(latency=0.02 * 20 / kills) as server:
-        for number in range(kills):
+    with serving(latency=0.02) as server:
+        for number in range(KILLS):
             process = start(command(server.base_url, path))
-            enough = 40 + 900 // kills * number if number else 10
+            enough = 40 + 900 // KILLS * number if number else 10
             deadline = time.monotonic() + 30
             while process.poll() is None and time.monotonic() < deadline:
                 if rows.exists() and rows.read_bytes().count(b"\n") >= enough:

@@ -41,7 +41,7 @@ def test_every_recommended_setting_is_on_the_wire(cli: Cli, endpoint: FakeEndpoi
     for body in endpoint.bodies:
         sampling = {k: body[k] for k in ("temperature", "top_p", "top_k", "repetition_penalty")}
         assert sampling == {"temperature": 0.7, "top_p": 0.95, "top_k": 4, "repetition_penalty": 1.06}
-        assert body["max_tokens"] == 32768
+        assert body["max_tokens"] == 1024
     manifest = json.loads(Path("r/manifest.json").read_text())
     assert manifest["first_requests"]["smoke/agent"] in endpoint.bodies
     assert "preset" in manifest["roles"]["agent"]["origins"]["sampling.top_k"]

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from longcat_eval.model_backend.classify import http_failure
-from longcat_eval.model_backend.failures import FAILURES
+from longcat_eval.model_backend.failures import FAILURES, RequestError
 from longcat_eval.model_backend.transport import Answer
 from longcat_eval.records import OUTCOMES, Outcome
 
@@ -21,7 +21,9 @@ TOO_LONG = {
 }
 
 
-def failed(status: int, body: object = b"", request: dict[str, object] | None = None, **headers: str):  # type: ignore[no-untyped-def]
+def failed(
+    status: int, body: object = b"", request: dict[str, object] | None = None, **headers: str
+) -> RequestError:
     encoded = body if isinstance(body, bytes) else msgspec.json.encode(body)
     return http_failure(Answer(status, MappingProxyType(headers), encoded), request or {"max_tokens": 64})
 

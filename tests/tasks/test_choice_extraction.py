@@ -100,6 +100,7 @@ ENDINGS = [
     ("Answer: BC", None, "several_labels"),
     ("答案：A、B", None, "several_labels"),
     ("答案：ABD", None, "several_labels"),
+    ("Answer: B\n\nand A, C and D are wrong", "B", "marker"),
     ("答案：A和C", None, "several_labels"),
     (r"\boxed{A, C}", None, "several_labels"),
 ]

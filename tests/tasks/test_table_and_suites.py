@@ -1,0 +1,72 @@
+"""Names to tasks, suites to names: everything loads lazily, nothing that is missing goes unsaid."""
+
+import subprocess
+import sys
+
+import pytest
+
+from longcat_eval.errors import UsageError
+from longcat_eval.tasks.suites import NOT_YET, SUITES, expand_suite
+from longcat_eval.tasks.table import CARD_TASKS, DESCRIPTIONS, TASKS, load_task
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_made_under_its_name(name: str) -> None:
+    task = load_task(name)
+    assert task.name == name
+    assert task.protocol.name.startswith(f"{name}/")
+    assert task.floors["null"] == 0.0
+    assert len(task.protocol.prompt_hash) == 64
+    assert task.protocol == load_task(name).protocol
+
+
+def test_every_task_is_described() -> None:
+    assert set(DESCRIPTIONS) == set(TASKS)
+    assert all("\n" not in text and len(text) < 80 for text in DESCRIPTIONS.values())
+
+
+def test_unknown_and_future_names_are_usage_errors() -> None:
+    with pytest.raises(UsageError, match=r"unknown task 'mmlu-por' \(did you mean 'mmlu-pro'\?\)"):
+        load_task("mmlu-por")
+    with pytest.raises(UsageError, match="'tau2-retail' is not yet part of this version"):
+        load_task("tau2-retail")
+    with pytest.raises(UsageError, match=r"unknown suite 'maths' \(did you mean 'math'\?\)"):
+        expand_suite("maths")
+
+
+def test_the_card_is_whole_and_names_what_is_missing() -> None:
+    available, missing = expand_suite("card")
+    assert sorted([*available, *missing]) == sorted(CARD_TASKS)
+    assert len(CARD_TASKS) == len(set(CARD_TASKS)) == 15
+    assert available == [name for name in CARD_TASKS if name in TASKS]
+    assert set(missing.values()) == {NOT_YET}
+
+
+def test_suites_of_what_exists() -> None:
+    assert expand_suite("general") == (["gpqa-diamond", "mmlu", "mmlu-pro", "ceval", "cmmlu"], {})
+    assert expand_suite("math") == (["math500", "aime24", "aime25"], {})
+    assert expand_suite("chinese") == (["ceval", "cmmlu"], {})
+    assert expand_suite("smoke") == (["smoke"], {})
+
+
+def test_agentic_and_coding_are_all_missing_by_name() -> None:
+    assert expand_suite("agentic") == ([], dict.fromkeys(CARD_TASKS[:3], NOT_YET))
+    assert list(expand_suite("coding").missing) == [
+        "swe-bench-verified",
+        "terminal-bench",
+        "swe-bench-multilingual",
+        "prdbench",
+    ]
+    assert set(SUITES["card"]) == {
+        name for suite in ("agentic", "coding", "general", "math") for name in SUITES[suite]
+    }
+
+
+def test_making_every_task_imports_nothing_heavy() -> None:
+    heavy = ("huggingface_hub", "pyarrow", "math_verify", "sympy", "scipy", "numpy", "aiohttp", "openai")
+    script = (
+        "import sys\nfrom longcat_eval.tasks.table import TASKS, load_task\n"
+        f"[load_task(n) for n in TASKS]\nprint([m for m in {heavy!r} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
