@@ -116,7 +116,7 @@ def result_row(task: str, record: TaskRecord, rows: Sequence[AttemptRow]) -> Res
         grader=protocol.grader,
         dataset_sha256=record.dataset.sha256,
         headline=aggregate.headline if aggregate else "",
-        metrics={name: percent(x) for name, x in aggregate.metrics.items()} if aggregate else {},
+        metrics={name: percent(x) for name, x in _metrics(aggregate, questions, k).items()},
         floors={name: percent(x) for name, x in record.floors.items()},
         tokens=(sum(row.prompt_tokens for row in rows), sum(row.completion_tokens for row in rows)),
         cost=total_cost(row.cost for row in rows),
@@ -165,6 +165,17 @@ def _aggregate(task: str, valid: Sequence[AttemptRow]) -> Aggregate | None:
         return load_task(task).aggregate(valid)
     except UsageError:
         return Aggregate("avg@k", {"avg@k": statistics.avg_at_k(by_question(valid))})
+
+
+def _metrics(aggregate: Aggregate | None, questions: list[list[float]], k: int) -> dict[str, float]:
+    """The task's own metrics, and for repeated right-or-wrong attempts pass@k and pass^k over whole questions."""
+    metrics = dict(aggregate.metrics) if aggregate else {}
+    whole = [values for values in questions if len(values) >= k]
+    if k > 1 and whole and all(x in (0.0, 1.0) for values in whole for x in values):
+        for name, estimate in (("pass@", statistics.pass_at_k), ("pass^", statistics.pass_hat_k)):
+            passed = [estimate(len(values), round(sum(values)), k) for values in whole]
+            metrics[f"{name}{k}"] = statistics.mean(passed)
+    return metrics
 
 
 def _interval(aggregate: Aggregate | None, questions: list[list[float]]) -> statistics.Interval | None:

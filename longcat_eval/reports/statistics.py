@@ -4,7 +4,6 @@ Notation: x_ij in [0, 1] is repeat j of question i, i = 1..n, j = 1..k_i; m_i is
 p the mean of m_i. Attempts on one question are not independent, so the unit everywhere is the question.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from math import comb, fsum, sqrt
 from statistics import NormalDist
@@ -127,19 +126,6 @@ def pass_hat_k(n: int, c: int, k: int) -> float:
 def _check_draw(n: int, c: int, k: int) -> None:
     if not (0 <= c <= n and 1 <= k <= n):
         raise ValueError(f"cannot draw k={k} of n={n} attempts with c={c} right")
-
-
-def majority(answers: Sequence[str | None], values: Sequence[float]) -> float:
-    """maj@k of one question: the value of its most frequent answer.
-
-    `answers` and `values` are in repeat order. Ties go to the answer given first; no answer (None) never
-    wins, and a question without any answer scores 0.
-    """
-    counts = Counter(answer for answer in answers if answer is not None)
-    if not counts:
-        return 0.0
-    winner = max(counts, key=lambda answer: counts[answer])
-    return values[answers.index(winner)]
 
 
 def coverage_bounds(questions: Sequence[Sequence[float]], n: int, k: int) -> tuple[float, float]:

@@ -56,9 +56,13 @@ AIME25 = DatasetSpec(
 
 def aime24() -> MathTask:
     """Return the task of 2024."""
-    return MathTask("aime24", load=partial(load_dataset, AIME24), template=PROMPT, repeats=32)
+    return MathTask(
+        "aime24", load=partial(load_dataset, AIME24), template=PROMPT, repeats=32, typical_tokens=6000
+    )
 
 
 def aime25() -> MathTask:
     """Return the task of 2025."""
-    return MathTask("aime25", load=partial(load_dataset, AIME25), template=PROMPT, repeats=32)
+    return MathTask(
+        "aime25", load=partial(load_dataset, AIME25), template=PROMPT, repeats=32, typical_tokens=6000
+    )

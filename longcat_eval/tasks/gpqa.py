@@ -48,5 +48,10 @@ DATA = DatasetSpec(
 def gpqa_diamond() -> MultipleChoiceTask:
     """Return the task."""
     return MultipleChoiceTask(
-        "gpqa-diamond", load=partial(load_dataset, DATA), template=PROMPT, repeats=16, shuffled=True
+        "gpqa-diamond",
+        load=partial(load_dataset, DATA),
+        template=PROMPT,
+        repeats=16,
+        shuffled=True,
+        typical_tokens=2500,
     )

@@ -37,6 +37,7 @@ def fetch(name: str, repo: str, revision: str | None, patterns: Sequence[str], r
         pin = None
     if pin is not None and _is_cached(pin):
         return HubFiles(_snapshot_folder(pin), pin)
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when huggingface_hub is imported
     try:
         import huggingface_hub  # noqa: F401
     except ImportError:

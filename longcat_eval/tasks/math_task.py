@@ -39,6 +39,7 @@ class MathTask:
         template: str,
         repeats: int = 1,
         algebra: bool = True,
+        typical_tokens: int = 1500,
         version: int = 1,
         notes: tuple[str, ...] = (),
     ) -> None:
@@ -53,6 +54,7 @@ class MathTask:
             prompt_hash=prompt_hash(template),
             grader=grader_version() if algebra else RULES,
             notes=notes,
+            typical_tokens=typical_tokens,
         )
         self._load, self._template, self._algebra = load, template, algebra
 

@@ -50,4 +50,6 @@ DATA = DatasetSpec(
 
 def mmlu_pro() -> MultipleChoiceTask:
     """Return the task."""
-    return MultipleChoiceTask("mmlu-pro", load=partial(load_dataset, DATA), template=PROMPT, chance=CHANCE)
+    return MultipleChoiceTask(
+        "mmlu-pro", load=partial(load_dataset, DATA), template=PROMPT, chance=CHANCE, typical_tokens=1000
+    )

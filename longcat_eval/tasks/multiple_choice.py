@@ -72,6 +72,7 @@ class MultipleChoiceTask:
         repeats: int = 1,
         shuffled: bool = False,
         chance: float = 0.25,
+        typical_tokens: int = 400,
         version: int = 1,
         notes: tuple[str, ...] = (),
     ) -> None:
@@ -86,6 +87,7 @@ class MultipleChoiceTask:
             prompt_hash=prompt_hash(template, answer_line, joint),
             grader=EXTRACTOR,
             notes=notes,
+            typical_tokens=typical_tokens,
         )
         self._load, self._template, self._answer_line = load, template, answer_line
         self._joint, self._subjects, self._shuffled = joint, subjects or {}, shuffled

@@ -92,6 +92,7 @@ class SmokeTask:
             parts[0],
             name="smoke/1",
             max_tokens=MAX_TOKENS,
+            typical_tokens=150,
             prompt_hash=prompt_hash(*(part.prompt_hash for part in parts)),
             grader=" ".join(sorted({part.grader for part in parts})),
             notes=("easy questions of our own: not comparable with any benchmark",),

@@ -187,20 +187,6 @@ def test_an_impossible_draw_is_refused(n: int, c: int, k: int) -> None:
         s.pass_at_k(n, c, k)
 
 
-@pytest.mark.parametrize(
-    ("answers", "values", "score"),
-    [
-        (["A", "B", "B"], [1.0, 0.0, 0.0], 0.0),
-        (["A", "B", "B", "A"], [1.0, 0.0, 0.0, 1.0], 1.0),
-        ([None, None, None, "C"], [0.0, 0.0, 0.0, 1.0], 1.0),
-        ([None, None], [0.0, 0.0], 0.0),
-        (["", "7", None], [0.0, 1.0, 0.0], 0.0),
-    ],
-)
-def test_majority(answers: list[str | None], values: list[float], score: float) -> None:
-    assert s.majority(answers, values) == score
-
-
 @given(st.lists(st.lists(binary, max_size=3), min_size=1, max_size=4))
 def test_bounds_are_the_extremes_over_all_ways_the_lost_attempts_could_end(
     questions: list[list[float]],

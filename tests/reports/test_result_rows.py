@@ -84,6 +84,15 @@ def test_a_headline_that_is_no_mean_over_questions_has_no_interval(
     assert row.metrics == {"macro": 80.0, "micro": 50.0}
 
 
+def test_repeated_attempts_also_give_pass_at_k_and_pass_hat_k(
+    make_record: MakeRecord, make_rows: MakeRows
+) -> None:
+    row = result_row("toy", make_record(3, 2), make_rows("toy", [[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]))
+    assert (row.metrics["pass@2"], row.metrics["pass^2"]) == pytest.approx((200 / 3, 100 / 3))
+    once = result_row("toy", make_record(3), make_rows("toy", [[1.0], [0.0], [0.0]]))
+    assert not any(name.startswith("pass") for name in once.metrics)
+
+
 def test_the_hash_is_over_scores_alone(make_rows: MakeRows) -> None:
     rows = make_rows("toy", [[1.0, 0.0], [None, ""]])
     slower = [
