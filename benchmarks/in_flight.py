@@ -5,14 +5,14 @@ import statistics
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Flight(NamedTuple):
     """`rate` is over all requests from the first sent to the last answered, `steady` the median second of it.
 
-    The first and the last two seconds are no part of `steady`. `ramp` is the time in which the first 1,000
-    requests left; latencies are in seconds as the client saw them.
+    The first and the last two seconds are no part of `steady`. `ramp` is what the first wave took beyond the
+    server's latency: opening its connections, sending, reading. Latencies are seconds as the client saw them.
     """
 
     requests: int
@@ -24,16 +24,17 @@ class Flight(NamedTuple):
     worst_latency: float
 
 
-def flight(rows: Path) -> Flight:
-    """Read samples.jsonl: `time` is when an attempt ended, `seconds` how long its request took."""
-    ends, latencies = [], []
+def flight(rows: Path, wave: int, latency: float) -> Flight:
+    """Read samples.jsonl: `time` is when an attempt ended, `seconds` how long its request took.
+
+    `wave` requests were in flight at once, at a server that waits `latency` seconds.
+    """
     with rows.open(encoding="utf-8") as file:
-        for line in file:
-            row = json.loads(line)
-            ends.append(datetime.fromisoformat(row["time"]).timestamp())
-            latencies.append(row["seconds"])
-    starts = sorted(end - latency for end, latency in zip(ends, latencies, strict=True))
-    first, seconds = starts[0], max(ends) - starts[0]
+        kept = [json.loads(line) for line in file]
+    ends = sorted(ended(row) for row in kept)
+    latencies = [row["seconds"] for row in kept]
+    first = min(ended(row) - row["seconds"] for row in kept)
+    seconds = ends[-1] - first
     answered = Counter(int(end - first) for end in ends)
     steady = [answered[second] for second in range(2, int(seconds) - 2)]
     return Flight(
@@ -41,7 +42,12 @@ def flight(rows: Path) -> Flight:
         seconds=seconds,
         rate=len(ends) / seconds,
         steady=statistics.median(steady) if steady else len(ends) / seconds,
-        ramp=starts[min(len(starts), 1_000) - 1] - first,
+        ramp=ends[min(len(ends), wave) - 1] - first - latency,
         median_latency=statistics.median(latencies),
         worst_latency=max(latencies),
     )
+
+
+def ended(row: dict[str, Any]) -> float:
+    """When a row's attempt ended, in seconds since the epoch."""
+    return datetime.fromisoformat(row["time"]).timestamp()

@@ -15,7 +15,7 @@ SLOTS = 4
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 5.0
 LOGS_KEPT = 5
-# libgomp's threads spin at every barrier: beside one busy process 10 tok/s on two cores instead of 39, beside two 0.
+# libgomp's threads spin at barriers: on two cores 10 tok/s, not 39, beside one busy process; 0 beside two.
 PATIENT = {"OMP_WAIT_POLICY": "passive"}
 
 

@@ -168,7 +168,7 @@ def _aggregate(task: str, valid: Sequence[AttemptRow]) -> Aggregate | None:
 
 
 def _metrics(aggregate: Aggregate | None, questions: list[list[float]], k: int) -> dict[str, float]:
-    """The task's own metrics, and for repeated right-or-wrong attempts pass@k and pass^k over whole questions."""
+    """The task's own metrics; for repeated right-or-wrong attempts also pass@k and pass^k."""
     metrics = dict(aggregate.metrics) if aggregate else {}
     whole = [values for values in questions if len(values) >= k]
     if k > 1 and whole and all(x in (0.0, 1.0) for values in whole for x in values):

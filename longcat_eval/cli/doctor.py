@@ -1,0 +1,192 @@
+"""`longcat-eval doctor`: everything a run needs, checked before it is needed."""
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from longcat_eval.errors import EnvironmentUnusableError, ExitCode
+from longcat_eval.model_backend.probes import Probe, Status, probe_endpoint
+from longcat_eval.model_backend.resolve import ModelOptions, ResolvedModel, open_model, resolve_model
+from longcat_eval.model_backend.role import Rewriter, Role
+from longcat_eval.protocols import DataOptions, Model, ModelError
+from longcat_eval.records import Wire
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PROBE_TIMEOUT = 120.0
+PROBE_TRIES = 2
+DISK_WARN, DISK_FAIL = 5e9, 2e8
+COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
+    "math": (("math_verify", "antlr4"), "answers in closed form are compared as text only"),
+    "data": (("huggingface_hub", "pyarrow"), "data comes from --data-dir only"),
+    "demo": (("xllamacpp",), "no embedded model"),
+    "openai": (("openai",), "no --transport openai"),
+}
+"""Extra -> (modules it brings, what is lost without it)."""
+
+
+def run_doctor(options: ModelOptions, tasks: Sequence[str], data_dir: Path | None) -> int:
+    """Check this machine, the data of `tasks` and the model; print a line each; exit 5 if one fails."""
+    from rich.console import Console
+
+    console, failed = Console(), False
+    for check in machine_checks(options, tasks, data_dir):
+        for probe in check():
+            show(console, probe)
+            failed |= probe.status == "fail"
+    for probe in asyncio.run(model_checks(options)):
+        show(console, probe)
+        failed |= probe.status == "fail"
+    return ExitCode.ENVIRONMENT if failed else ExitCode.OK
+
+
+def machine_checks(
+    options: ModelOptions, tasks: Sequence[str], data_dir: Path | None
+) -> list[Callable[[], list[Probe]]]:
+    """The checks that ask no model, in print order."""
+    return [
+        lambda: [python_version()],
+        lambda: extras_installed(needed_extras(options, tasks)),
+        lambda: disk_free(),
+        lambda: data_present(tasks, data_dir),
+    ]
+
+
+def python_version() -> Probe:
+    """The interpreter."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    status: Status = "ok" if sys.version_info >= (3, 11) else "fail"
+    return Probe(
+        "python", status, f"{found}, longcat-eval {version('longcat-eval')}", "use Python 3.11 or newer"
+    )
+
+
+def needed_extras(options: ModelOptions, tasks: Sequence[str]) -> set[str]:
+    """The extras without which what was asked for cannot run."""
+    needed = {"openai"} if options.transport == "openai" else set()
+    if any(name.startswith(("math", "aime")) for name in tasks):
+        needed.add("math")
+    return needed
+
+
+def extras_installed(needed: set[str]) -> list[Probe]:
+    """One line per extra."""
+    found = []
+    for name, (modules, lost) in EXTRAS.items():
+        missing = [module for module in modules if find_spec(module) is None]
+        if not missing:
+            found.append(Probe(f"extra [{name}]", "ok", "installed"))
+            continue
+        detail = f"{', '.join(missing)} not installed: {lost}"
+        remedy = f"pip install 'longcat-eval[{name}]'"
+        found.append(Probe(f"extra [{name}]", "fail" if name in needed else "warn", detail, remedy))
+    return found
+
+
+def disk_free() -> list[Probe]:
+    """Room where runs and where the cache go."""
+    from platformdirs import user_cache_path
+
+    found = []
+    for name, path in (("disk here", Path.cwd()), ("disk of the cache", user_cache_path("longcat-eval"))):
+        while not path.exists():
+            path = path.parent
+        free = shutil.disk_usage(path).free
+        status: Status = "fail" if free < DISK_FAIL else "warn" if free < DISK_WARN else "ok"
+        found.append(Probe(name, status, f"{free / 1e9:.1f} GB free on {path}", "make room"))
+    return found
+
+
+def data_present(tasks: Sequence[str], data_dir: Path | None) -> list[Probe]:
+    """Whether the data of each task is there and the known-good one; fetches what is pinned on the hub."""
+    from longcat_eval.tasks.table import load_task
+
+    found = []
+    for name in tasks:
+        try:
+            data = load_task(name).load(DataOptions(data_dir))
+        except EnvironmentUnusableError as error:
+            found.append(Probe(f"data of {name}", "fail", str(error)))
+            continue
+        detail = f"{len(data.samples):,} items from {data.source}"
+        if data.drift:
+            found.append(
+                Probe(f"data of {name}", "warn", f"{detail}; {data.drift}", "compare only with the same")
+            )
+        else:
+            found.append(Probe(f"data of {name}", "ok", detail))
+    return found
+
+
+async def model_checks(options: ModelOptions) -> list[Probe]:
+    """Resolve and open the model and probe its endpoint; raises `UsageError` for what is typed wrongly."""
+    options = replace(options, timeout=min(options.timeout, PROBE_TIMEOUT), max_tries=PROBE_TRIES)
+    try:
+        resolved = resolve_model(options, env=os.environ)
+    except EnvironmentUnusableError as error:
+        return [Probe("model", "fail", str(error))]
+    about = [Probe("model is", "ok", f"{resolved.name} ({resolved.endpoint or resolved.kind})")]
+    about += [Probe("note", "warn", note) for note in resolved.notes]
+    if resolved.kind == "scripted":
+        return [*about, Probe("endpoint", "ok", "a script answers: nothing to probe")]
+    try:
+        model = await open_model(resolved)
+    except EnvironmentUnusableError as error:
+        return [*about, Probe("model opens", "fail", str(error))]
+    try:
+        return about + await probe_model(model, resolved)
+    finally:
+        await model.close()
+
+
+async def probe_model(model: Model, resolved: ResolvedModel) -> list[Probe]:
+    """Find the model's name on the wire and probe its endpoint."""
+    models: Sequence[Wire] | ModelError
+    try:
+        models = await innermost_list(model)
+    except ModelError as error:
+        models = error
+    name = resolved.served_name
+    if name is None:
+        ids = [] if isinstance(models, ModelError) else [str(entry.get("id")) for entry in models]
+        if len(ids) > 1:
+            detail = f"the endpoint serves several models: {', '.join(ids[:8])}"
+            return [Probe("model", "fail", detail, "say which with --served-model-name")]
+        name = ids[0] if ids else ""
+    role = Role(
+        model=model,
+        served_name=name,
+        sampling=resolved.sampling,
+        extra_body=resolved.extra_body,
+        context_length=resolved.context_length,
+        max_tokens=resolved.max_tokens,
+        rewriter=model if isinstance(model, Rewriter) else None,
+    )
+    return await probe_endpoint(role, models)
+
+
+async def innermost_list(model: Model) -> list[Wire]:
+    """GET /models of the endpoint inside its wrappers."""
+    from longcat_eval.cli.roles import list_models
+
+    return await list_models(model)
+
+
+def show(console: "Console", probe: Probe) -> None:
+    """Print one line, and the remedy below it where there is something to do."""
+    from rich.text import Text
+
+    line = Text.assemble((f"{probe.status:<4}", COLOURS[probe.status]), f"  {probe.name}: {probe.detail}")
+    console.print(line, soft_wrap=True)
+    if probe.status != "ok" and probe.remedy:
+        console.print(Text(f"      → {probe.remedy}"), soft_wrap=True)
