@@ -46,8 +46,8 @@ def number(value: float) -> str:
 def tools_table(tools: Sequence[Tool]) -> str:
     """The tools beside each other; the first is ours, the ratios are to it."""
     head = (
-        *("", "CPU s", "of it start-up", "ms a sample", "wall s", "peak MB"),
-        *("CPU, ours = 1", "start-up, ours = 1", "a sample, ours = 1", "runs"),
+        *("", "CPU s", "start-up s", "ms/sample", "wall s", "peak MB", "runs"),
+        *("CPU / ours", "start-up / ours", "sample / ours"),
     )
     first = tools[0]
     rows = [
@@ -58,10 +58,10 @@ def tools_table(tools: Sequence[Tool]) -> str:
             f"{tool.per_request_ms:.2f}" if tool.start_up else "",
             f"{tool.cost.wall:.2f}",
             f"{tool.cost.peak_mb:.0f}",
+            str(tool.cost.runs),
             f"{tool.cost.cpu / first.cost.cpu:.2f}",
             f"{tool.start_up.cpu / first.start_up.cpu:.2f}" if tool.start_up and first.start_up else "",
             f"{tool.per_request_ms / first.per_request_ms:.2f}" if tool.start_up else "",
-            str(tool.cost.runs),
         )
         for tool in tools
     ]
@@ -80,12 +80,12 @@ def figures_table(figures: Sequence[Figure]) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns of equal width: the first and the last to the left, the others to the right."""
+    """Columns of equal width: names and notes to the left, the others to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    last = len(widths) - 1
+    left = {0} if rows[0][-1] else {0, len(widths) - 1}
     lines = [
         "  ".join(
-            cell.ljust(width) if i in (0, last) else cell.rjust(width)
+            cell.ljust(width) if i in left else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

@@ -10,8 +10,7 @@ from longcat_eval.records import AttemptRow
 from longcat_eval.runners.events import AttemptFinished, Event, RunEnded, RunStarted
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, Group
 
 PLAIN_SECONDS = 30.0
 REFRESH_PER_SECOND = 2.0
@@ -95,17 +94,18 @@ class Progress:
         parts += [f"{count}× {name}" for name, count in failed.most_common(3)]
         return " · ".join(parts)
 
-    def table(self) -> "Table":
-        """Per task: done, score so far, failures."""
+    def view(self) -> "Group":
+        """Per task: done, score so far, failures; below, the whole in one line."""
+        from rich.console import Group
         from rich.table import Table
 
-        table = Table(box=None, pad_edge=False, caption=self.summary(), caption_justify="left")
+        table = Table(box=None, pad_edge=False)
         for name, justify in (("task", "left"), ("done", "right"), ("score so far", "right"), ("", "left")):
             table.add_column(name, justify=justify)  # type: ignore[arg-type]
         for name, task in self.tasks.items():
             failures = ", ".join(f"{count}× {kind}" for kind, count in task.failed.most_common(2))
             table.add_row(name, f"{len(task.rows)}/{task.expected}", task.score, f"[red]{failures}[/red]")
-        return table
+        return Group(table, f"[dim]{self.summary()}[/dim]")
 
 
 class LiveDisplay:
@@ -116,7 +116,7 @@ class LiveDisplay:
 
         self.progress = progress
         self._live = Live(
-            get_renderable=progress.table,
+            get_renderable=progress.view,
             console=console,
             refresh_per_second=REFRESH_PER_SECOND,
             transient=True,

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from longcat_eval.cli.settings import Resolved, RunSettings
 from longcat_eval.errors import EnvironmentUnusableError, UsageError, did_you_mean
+from longcat_eval.model_backend.probes import served_context
 from longcat_eval.model_backend.resolve import ModelOptions, ResolvedModel, open_model, resolve_model
 from longcat_eval.model_backend.role import Rewriter, Role
 from longcat_eval.protocols import Model, ModelError
@@ -61,16 +62,20 @@ def resolve_roles(given: Resolved, needed: Sequence[str]) -> dict[str, ResolvedM
 
 
 async def open_role(resolved: ResolvedModel, settings: RunSettings, references: References) -> Role:
-    """Open the model, see that it is there, and find its name on the wire."""
+    """Open the model, see that it is there, and find its name on the wire and its context length."""
     cache = (settings.cache, settings.cache_namespace) if settings.cache else None
     model = await open_model(resolved, references=references, cache=cache)
     try:
+        served = Served(resolved.served_name or resolved.name, None)
+        if resolved.kind == "endpoint":
+            served = await find_served(model, resolved, trusted=settings.served_model_name is not None)
+        contexts = [n for n in (resolved.context_length, served.context_length) if n is not None]
         return Role(
             model=model,
-            served_name=await served_name(model, resolved, settings),
+            served_name=served.name,
             sampling=resolved.sampling,
             extra_body=resolved.extra_body,
-            context_length=resolved.context_length,
+            context_length=min(contexts, default=None),
             max_tokens=resolved.max_tokens,
             rewriter=model if isinstance(model, Rewriter) else None,
         )
@@ -79,28 +84,36 @@ async def open_role(resolved: ResolvedModel, settings: RunSettings, references: 
         raise
 
 
-async def served_name(model: Model, resolved: ResolvedModel, settings: RunSettings) -> str:
+class Served(NamedTuple):
+    """A model as its server lists it; the context length (tokens) is None where the server does not say."""
+
+    name: str
+    context_length: int | None
+
+
+async def find_served(model: Model, resolved: ResolvedModel, *, trusted: bool) -> Served:
     """The flag's name, else the preset's, else the only id of /v1/models; checked against that list.
 
-    A server without such a list (Azure) is believed; one that cannot be reached or refuses the key is exit 5.
+    A server without such a list (Azure) is believed, and so is the flag (`trusted`); a server that cannot be
+    reached or refuses the key is exit 5.
     """
     wanted = resolved.served_name
-    if resolved.kind != "endpoint":
-        return wanted or resolved.name
     try:
-        ids = [str(entry["id"]) for entry in await list_models(model)]
+        listed = {str(entry["id"]): entry for entry in await list_models(model)}
     except ModelError as error:
         if error.reason in NO_MODEL_LIST and wanted:
-            return wanted
+            return Served(wanted, None)
         raise EnvironmentUnusableError(f"{error} ({resolved.endpoint})") from None
-    if wanted is None and len(ids) == 1:
-        return ids[0]
-    listed = any(name == wanted or name.endswith(f"/{wanted}") for name in ids)
-    if wanted is not None and (listed or not ids or settings.served_model_name):
-        return wanted
-    missing = f"does not serve {wanted!r}{did_you_mean(wanted, ids)}" if wanted else "serves several models"
+    if wanted is None and len(listed) == 1:
+        wanted = next(iter(listed))
+    found = next((name for name in listed if name == wanted or name.endswith(f"/{wanted}")), None)
+    if wanted is not None and (found or not listed or trusted):
+        return Served(wanted, served_context(listed[found]) if found else None)
+    missing = (
+        f"does not serve {wanted!r}{did_you_mean(wanted, listed)}" if wanted else "serves several models"
+    )
     raise EnvironmentUnusableError(
-        f"{resolved.endpoint} {missing}; it lists {', '.join(ids[:8]) or 'none'}: "
+        f"{resolved.endpoint} {missing}; it lists {', '.join([*listed][:8]) or 'none'}: "
         f"say which one with --served-model-name"
     )
 
@@ -120,6 +133,9 @@ def innermost(model: Any) -> Any:
 
 def role_record(resolved: ResolvedModel, role: Role) -> RoleRecord:
     """The role's part of the manifest: everything but secrets."""
+    origins = dict(resolved.origins)
+    if role.context_length != resolved.context_length:
+        origins["context_length"] = "the server's list of models"
     return RoleRecord(
         name=resolved.name,
         kind=resolved.kind,
@@ -127,11 +143,11 @@ def role_record(resolved: ResolvedModel, role: Role) -> RoleRecord:
         served_name=role.served_name,
         endpoint=resolved.endpoint,
         sampling={**resolved.sampling, **resolved.extra_body},
-        context_length=resolved.context_length,
+        context_length=role.context_length,
         max_tokens=resolved.max_tokens,
         tool_parser=resolved.tool_parser,
         price=resolved.price_record,
-        origins=dict(resolved.origins),
+        origins=origins,
         notes=tuple(resolved.notes),
     )
 

@@ -195,8 +195,10 @@ def open_session(
 ) -> Session:
     """Open the run directory with this start's manifest."""
     settings = resolved.settings
+    agent = models["agent"]
+    label = agent.name if agent.served_name else roles["agent"].served_name.rpartition("/")[2]
     manifest = Manifest(
-        model=models["agent"].name,
+        model=label,
         suite=settings.suite,
         seed=settings.seed,
         roles={name: role_record(models[name], role) for name, role in roles.items()},
@@ -206,9 +208,7 @@ def open_session(
         shard=settings.shard,
         invocations=[invocation(sys.argv[1:], recorded_settings(resolved, models))],
     )
-    session = Session(
-        settings.output or default_output(settings, models["agent"].name), manifest, shard_of(settings)
-    )
+    session = Session(settings.output or default_output(settings, label), manifest, shard_of(settings))
     try:
         session.open()
     except BaseException:

@@ -216,3 +216,15 @@ def test_transcripts_can_be_read(cli: Cli, endpoint: FakeEndpoint) -> None:
     assert f"extracted {row.extracted!r}" in shown
     assert "seed" in shown
     assert cli("show", "r", "no-such-sample").code == 2
+
+
+def test_the_completion_limit_fits_the_context_the_server_tells(cli: Cli, endpoint: FakeEndpoint) -> None:
+    Path("data/math500").mkdir(parents=True)
+    problem = {"problem": "1+1?", "answer": "2", "solution": "2", "level": 1, "subject": "a", "unique_id": "a"}
+    Path("data/math500/test.jsonl").write_text(json.dumps(problem))
+    args = ("run", "-t", "math500", "--data-dir", "data", "--allow-data-drift", "--plain")
+    ran = cli(*args, "--base-url", endpoint.base_url, "-m", "longcat-flash-lite", "-o", "r")
+    assert ran.code == 0, ran.err
+    assert "‡" in ran.out, "drifted data are marked"
+    assert 8192 - 300 < endpoint.bodies[0]["max_tokens"] < 8192
+    assert read_run(Path("r")).manifest.roles["agent"].context_length == 8192
