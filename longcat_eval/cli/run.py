@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from longcat_eval import __version__
 from longcat_eval.cli.live import LiveDisplay, PlainLines, Progress
 from longcat_eval.cli.report import check_compare, end_of_run
@@ -24,7 +26,8 @@ from longcat_eval.cli.roles import (
     role_record,
 )
 from longcat_eval.cli.settings import Resolved, RunSettings, parse_seconds
-from longcat_eval.errors import EnvironmentUnusableError, ExitCode, UsageError
+from longcat_eval.errors import EnvironmentUnusableError, ExitCode, UsageError, did_you_mean
+from longcat_eval.model_backend import urls
 from longcat_eval.model_backend.resolve import ResolvedModel
 from longcat_eval.model_backend.role import Role
 from longcat_eval.protocols import DataOptions, Task
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 AUTO_IN_FLIGHT = 512
+SECRET_FLAGS = ("--header", "--base-url", "--user-base-url", "--judge-base-url")
 
 
 def execute(resolved: Resolved) -> int:
@@ -88,7 +92,21 @@ def chosen_tasks(settings: RunSettings) -> tuple[list[Task], dict[str, str]]:
         names, missing = expand_suite(settings.suite)
     else:
         names, missing = list(dict.fromkeys(settings.task)), {}
-    return [load_task(name) for name in names], missing
+    tasks = [load_task(name) for name in names]
+    set_limits(tasks, settings.limits)
+    return tasks, missing
+
+
+def set_limits(tasks: list[Task], limits: Mapping[str, float]) -> None:
+    """Put `--set limits.NAME=…` into the protocols that have such a limit; one that none has is an error."""
+    known = {name for task in tasks for name in task.protocol.limits}
+    for name in limits:
+        if name not in known:
+            there = f"they have {', '.join(sorted(known))}" if known else "they have none"
+            raise UsageError(f"limits.{name}: no task of this run has it{did_you_mean(name, known)}; {there}")
+    for task in tasks:
+        own = {name: limits.get(name, value) for name, value in task.protocol.limits.items()}
+        task.protocol = structs.replace(task.protocol, limits=own)
 
 
 def plan_tasks(settings: RunSettings, tasks: list[Task]) -> tuple[list[PlannedTask], dict[str, str]]:
@@ -206,7 +224,7 @@ def open_session(
         not_run=not_run,
         sample_ids=settings.sample_id,
         shard=settings.shard,
-        invocations=[invocation(sys.argv[1:], recorded_settings(resolved, models))],
+        invocations=[invocation(public_argv(), recorded_settings(resolved, models))],
     )
     session = Session(settings.output or default_output(settings, label), manifest, shard_of(settings))
     try:
@@ -218,14 +236,34 @@ def open_session(
 
 
 def recorded_settings(resolved: Resolved, models: Mapping[str, ResolvedModel]) -> dict[str, Any]:
-    """This start's settings that are not defaults, with origins and endpoints; headers may hold secrets."""
+    """This start's settings that are not defaults; headers and addresses may hold secrets and are left out."""
     chosen = {k: v for k, v in asdict(resolved.settings).items() if v not in (None, [], {}, False, "")}
-    chosen.pop("header", None)
+    for secret in ("header", "base_url", "user_base_url", "judge_base_url"):
+        chosen.pop(secret, None)
     return {
         **{k: str(v) if isinstance(v, Path) else v for k, v in chosen.items()},
         "origins": resolved.origins,
         "endpoints": {name: model.endpoint for name, model in models.items()},
     }
+
+
+def public_argv() -> list[str]:
+    """The command line without what may be secret: header values, and keys within addresses."""
+    shown, hide = [], ""
+    for word in sys.argv[1:]:
+        flag, equals, value = word.partition("=")
+        if hide:
+            shown.append(_public(hide, word))
+        elif equals and flag in SECRET_FLAGS:
+            shown.append(f"{flag}={_public(flag, value)}")
+        else:
+            shown.append(word)
+        hide = word if not hide and word in SECRET_FLAGS else ""
+    return shown
+
+
+def _public(flag: str, value: str) -> str:
+    return "(hidden)" if flag == "--header" else urls.identity(value)
 
 
 def default_output(settings: RunSettings, model: str) -> Path:
@@ -264,7 +302,7 @@ def finish(path: Path, stopped: str, settings: RunSettings, console: "Console") 
     """Print the table and how to go on; return the exit code."""
     complete = end_of_run(console, path, settings.compare)
     if not complete:
-        again = [*sys.argv[1:], *([] if settings.output else ["-o", str(path)])]
+        again = [*public_argv(), *([] if settings.output else ["-o", str(path)])]
         why = f"stopped: {stopped}; " if stopped else ""
         console.print(
             f"{why}everything finished is saved; to go on: {shlex.join(['longcat-eval', *again])}",

@@ -226,9 +226,7 @@ async def sees_tools(role: Role) -> Probe:
             return Probe("tools", "ok", f"they reach the model, though its call cannot be read: {error}")
         return Probe("tools", "fail", str(error), f"start the server with its tool parser, or give {parser}")
     if not without or not with_tools:
-        return Probe(
-            "tools", "warn", "replies count no tokens: cannot tell", "look at a reply with tools"
-        )
+        return Probe("tools", "warn", "replies count no tokens: cannot tell", "look at a reply with tools")
     if with_tools <= without:
         return Probe("tools", "fail", f"dropped in silence: {without} prompt tokens with and without", parser)
     how = "passed to the server" if "tools" in role.sent(given).body else "put in the prompt here"

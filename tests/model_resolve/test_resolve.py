@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from longcat_eval.errors import EnvironmentUnusableError, LongcatEvalError, UsageError
+from longcat_eval.model_backend.demo_model import cached_model
 from longcat_eval.model_backend.prices import Price
 from longcat_eval.model_backend.resolve import ModelOptions, ResolvedModel, resolve_model
 from longcat_eval.model_backend.secrets import Secret
@@ -27,6 +28,10 @@ def test_nothing_said_is_the_embedded_model() -> None:
     assert model.sampling["repeat_penalty"] == 1.0
     assert "repetition_penalty" not in model.sampling
     assert not re.search(r":\d", model.endpoint)  # a port would differ on resume
+    assert "downloaded first" in model.notes[0]
+    cached_model().parent.mkdir(parents=True)
+    cached_model().touch()
+    assert resolved().notes == ()
 
 
 def test_openai_base_url_alone_is_an_endpoint() -> None:
