@@ -207,7 +207,7 @@ class Score(msgspec.Struct, frozen=True, omit_defaults=True):
     metrics: dict[str, float] = {}
 
 
-class AttemptRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class AttemptRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """One line of samples.jsonl: an attempt, its verdict, and where its transcript lies.
 
     `tries` numbers the executions of a key from 1; the newest valid row of a key counts. `prompt_tokens` and

@@ -27,7 +27,7 @@ DISK_WARN, DISK_FAIL = 5e9, 2e8
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
-    "math": (("math_verify", "antlr4"), "answers in closed form are compared as text only"),
+    "math": (("math_verify", "antlr4"), "no MATH500"),
     "data": (("huggingface_hub", "pyarrow"), "data comes from --data-dir only"),
     "demo": (("xllamacpp",), "no embedded model"),
     "openai": (("openai",), "no --transport openai"),
@@ -74,7 +74,7 @@ def python_version() -> Probe:
 def needed_extras(options: ModelOptions, tasks: Sequence[str]) -> set[str]:
     """The extras without which what was asked for cannot run."""
     needed = {"openai"} if options.transport == "openai" else set()
-    if any(name.startswith(("math", "aime")) for name in tasks):
+    if any(name.startswith("math") for name in tasks):
         needed.add("math")
     return needed
 

@@ -141,7 +141,7 @@ def tasks_list() -> None:
 
 @tasks_app.command("show")
 def tasks_show(name: str) -> None:
-    """Print a benchmark's protocol, data source and floors."""
+    """Print a benchmark's protocol and floors."""
     from longcat_eval.cli.listing import show_task
 
     show_task(name)

@@ -44,14 +44,11 @@ def show_report(
     return ExitCode.OK
 
 
-def end_of_run(console: "Console", path: Path, compare: str | None) -> bool:
-    """Print the table and how the attempts ended; return whether everything expected has a valid result."""
-    from longcat_eval.reports.rows import result_rows
+def print_run(console: "Console", path: Path, compare: str | None) -> None:
+    """Print the table that ends a run, and how the attempts ended."""
     from longcat_eval.reports.summary import render_run_summary
 
-    run = read_run(path)
-    render_run_summary(console, [run], split_names(compare))
-    return not run.manifest.not_run and all(row.complete for row in result_rows(run))
+    render_run_summary(console, [read_run(path)], split_names(compare))
 
 
 def check_compare(compare: str | None) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from longcat_eval.cli.report import end_of_run
+from longcat_eval.cli.report import print_run
 from longcat_eval.errors import ExitCode, UsageError, did_you_mean
 from longcat_eval.protocols import DataOptions, Task
 from longcat_eval.records import AttemptRow, Sample
@@ -26,11 +26,12 @@ def rescore_run(path: Path, only: list[str], data_dir: Path | None) -> int:
     tasks = {name: _task_with_samples(run, name, data_dir) for name in names}
     pairs = asyncio.run(_rescore(run, tasks))
     changed = [(old, new) for old, new in pairs if _verdict(old) != _verdict(new)]
-    keep(path, changed)
+    keep(path, changed, {name: task.protocol for name, (task, _) in tasks.items()})
     console.print(f"{len(pairs)} attempts judged again, {len(changed)} verdicts changed", highlight=False)
     for old, new in changed[:10]:
         console.print(f"  {old.key}: {old.value} ({old.extracted}) -> {new.value} ({new.extracted})")
-    return ExitCode.OK if end_of_run(console, path, None) else ExitCode.INCOMPLETE
+    print_run(console, path, None)
+    return ExitCode.OK
 
 
 def _task_with_samples(run: RunData, name: str, data_dir: Path | None) -> tuple[Task, dict[str, Sample]]:

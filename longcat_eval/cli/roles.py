@@ -146,6 +146,7 @@ def role_record(resolved: ResolvedModel, role: Role) -> RoleRecord:
         context_length=role.context_length,
         max_tokens=resolved.max_tokens,
         tool_parser=resolved.tool_parser,
+        lenient_tools=resolved.lenient_tools,
         price=resolved.price_record,
         origins=origins,
         notes=tuple(resolved.notes),

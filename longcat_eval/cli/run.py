@@ -1,7 +1,9 @@
 """`longcat-eval run`: settings in, run directory and table out."""
 
 import asyncio
+import gc
 import os
+import resource
 import shlex
 import signal
 import sys
@@ -16,7 +18,7 @@ from msgspec import structs
 
 from longcat_eval import __version__
 from longcat_eval.cli.live import LiveDisplay, PlainLines, Progress
-from longcat_eval.cli.report import check_compare, end_of_run
+from longcat_eval.cli.report import check_compare, print_run
 from longcat_eval.cli.roles import (
     agent_options,
     innermost,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 AUTO_IN_FLIGHT = 512
+OPEN_FILES = 65_536
 SECRET_FLAGS = ("--header", "--base-url", "--user-base-url", "--judge-base-url")
 
 
@@ -81,7 +84,19 @@ def execute(resolved: Resolved) -> int:
         streams = parse_concurrency(settings.concurrency)
         print_estimate(console, planned, models["agent"], streams, settings.output)
         return ExitCode.OK
+    gc.set_threshold(
+        50_000, 20, 100
+    )  # thousands of long-lived records: collecting them often is a tenth of it
+    raise_open_files()
     return asyncio.run(_run(resolved, planned, not_run, models, console))
+
+
+def raise_open_files() -> None:
+    """Let this process hold a connection per request in flight: up to the hard limit of open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def chosen_tasks(settings: RunSettings) -> tuple[list[Task], dict[str, str]]:
@@ -170,7 +185,7 @@ async def _run(
         workers = WorkerPool(max(1, os.cpu_count() or 1))
         stack.push_async_callback(workers.close)
         stopped = await _work(session, planned, roles, workers, settings, console)
-    return finish(session.path, stopped, settings, console)
+    return finish(session, stopped, settings, console)
 
 
 async def _work(
@@ -236,7 +251,7 @@ def open_session(
 
 
 def recorded_settings(resolved: Resolved, models: Mapping[str, ResolvedModel]) -> dict[str, Any]:
-    """This start's settings that are not defaults; headers and addresses may hold secrets and are left out."""
+    """This start's settings that are not defaults, less headers and addresses, which may hold secrets."""
     chosen = {k: v for k, v in asdict(resolved.settings).items() if v not in (None, [], {}, False, "")}
     for secret in ("header", "base_url", "user_base_url", "judge_base_url"):
         chosen.pop(secret, None)
@@ -270,7 +285,9 @@ def default_output(settings: RunSettings, model: str) -> Path:
     """runs/<time>-<model>-<suite>."""
     what = settings.suite or "+".join(settings.task)
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{model}-{what}"
-    return Path("runs") / "".join(c if c.isalnum() or c in "-+._" else "-" for c in name)[:120]
+    path = Path("runs") / "".join(c if c.isalnum() or c in "-+._" else "-" for c in name)[:120]
+    names = (path, *(path.with_name(f"{path.name}-{n}") for n in range(2, 1000)))
+    return next(free for free in names if not free.exists())
 
 
 def shard_of(settings: RunSettings) -> Shard | None:
@@ -298,11 +315,16 @@ def references(planned: list[PlannedTask]) -> Any:
     return look_up
 
 
-def finish(path: Path, stopped: str, settings: RunSettings, console: "Console") -> int:
+def finish(session: Session, stopped: str, settings: RunSettings, console: "Console") -> int:
     """Print the table and how to go on; return the exit code."""
-    complete = end_of_run(console, path, settings.compare)
+    print_run(console, session.path, settings.compare)
+    complete = session.complete and not session.manifest.not_run
+    if session.complete and session.shard:
+        console.print(
+            f"part {settings.shard} is complete; `longcat-eval merge` joins the parts", highlight=False
+        )
     if not complete:
-        again = [*public_argv(), *([] if settings.output else ["-o", str(path)])]
+        again = [*public_argv(), *([] if settings.output else ["-o", str(session.path)])]
         why = f"stopped: {stopped}; " if stopped else ""
         console.print(
             f"{why}everything finished is saved; to go on: {shlex.join(['longcat-eval', *again])}",

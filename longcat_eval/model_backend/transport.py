@@ -112,7 +112,7 @@ def transport_error(error: BaseException) -> TransportError:
 
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return TransportError("connect", f"the proxy refused: http {error.status} {error.message}")
-    said = str(error) or type(error).__name__
+    said = (str(error) or type(error).__name__).replace(" ssl:default", "")
     if isinstance(error, aiohttp.ClientSSLError) and "EOF" not in said:
         return TransportError("tls", said)
     if isinstance(error, aiohttp.ConnectionTimeoutError):

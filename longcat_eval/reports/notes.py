@@ -96,7 +96,7 @@ def _reading(table: Table) -> Iterable[str]:
         used.setdefault(result.ci_method, {})[label] = None
     if rules := [f"{name} ({', '.join(used[method])})" for method, name in METHODS.items() if method in used]:
         yield (
-            f"Ours: score (correct/attempts) [95 % interval for new questions of the same kind: "
+            f"Ours: score (correct/valid attempts) [95 % interval for new questions of the same kind: "
             f"{'; '.join(rules)}]."
         )
 

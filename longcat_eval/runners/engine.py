@@ -59,7 +59,10 @@ class Breaker:
 
 @dataclass
 class Engine:
-    """Runs work items at `concurrency` and keeps their rows in `store`; `stop()` ends it cleanly."""
+    """Runs work items at `concurrency` and keeps their rows in `store`; `stop()` ends it cleanly.
+
+    `kept` counts the valid ones.
+    """
 
     roles: Mapping[str, Role]
     store: RunWriter
@@ -70,11 +73,11 @@ class Engine:
     emit: Listener
     on_request: Callable[[str], RequestListener]
     stopped: str = ""
+    kept: int = 0
     breaker: Breaker = field(default_factory=Breaker)
     _retries: deque[WorkItem] = field(default_factory=deque)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
     _fatal: BaseException | None = None
-    _kept: int = 0
 
     async def run(self, items: Iterable[WorkItem]) -> str:
         """Work everything off; return why it stopped early, or an empty string.
@@ -93,7 +96,7 @@ class Engine:
         for end in [self._fatal, *ends]:
             if end is not None and not isinstance(end, asyncio.CancelledError):
                 raise end
-        if self.breaker.alike and self._kept == 0 and not self.stopped:
+        if self.breaker.alike and self.kept == 0 and not self.stopped:
             raise self.breaker.error()
         return self.stopped
 
@@ -163,7 +166,7 @@ class Engine:
 
     def _keep(self, item: WorkItem, transcript: Transcript, score: Score, retry: bool) -> None:
         row = self.store.append(make_row(item, transcript, score), transcript)
-        self._kept += score.outcome.valid
+        self.kept += score.outcome.valid
         self.budget.spend(row)
         if retry:
             self._retries.append(replace(item, tries=item.tries + 1, again=True))

@@ -1,6 +1,6 @@
 """What must not change when a run is resumed, and how a change is shown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 import msgspec
@@ -9,25 +9,42 @@ from longcat_eval.runners.manifest import Manifest
 
 FREE_ROLE_FIELDS = ("endpoint", "origins", "notes", "price")
 """A server may move and prices may change between two starts of one run."""
+FREE_TASK_FIELDS = ("floors",)
+FREE_PROTOCOL_FIELDS = ("notes", "typical_tokens")
+FREE_DATASET_FIELDS = ("source", "revision")
+"""The hash says which data; the same rows may come from the hub or from a folder."""
 
 
 def identity(manifest: Manifest) -> dict[str, Any]:
     """The part of a manifest that decides what is asked and how it is judged."""
     whole: dict[str, Any] = msgspec.to_builtins(manifest)
     for role in whole["roles"].values():
-        for name in FREE_ROLE_FIELDS:
-            role.pop(name, None)
+        _drop(role, FREE_ROLE_FIELDS)
+    for task in whole["tasks"].values():
+        _drop(task, FREE_TASK_FIELDS)
+        _drop(task["protocol"], FREE_PROTOCOL_FIELDS)
+        _drop(task["dataset"], FREE_DATASET_FIELDS)
     return {name: whole[name] for name in ("model", "roles", "tasks", "seed", "sample_ids")}
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:
-    """One line per setting that differs: `roles.agent.sampling.top_k: 4 -> 8`."""
-    before, after = (dict(_flat("", identity(m))) for m in (old, new))
+    """One line per setting that differs (`roles.agent.sampling.top_k: 4 -> 8`), in tasks of both sides."""
+    both = old.tasks.keys() & new.tasks.keys()
+    before, after = (dict(_flat("", _only(identity(m), both))) for m in (old, new))
     return [
         f"{name}: {_show(before.get(name))} -> {_show(after.get(name))}"
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     ]
+
+
+def _drop(record: dict[str, Any], names: tuple[str, ...]) -> None:
+    for name in names:
+        record.pop(name, None)
+
+
+def _only(whole: dict[str, Any], tasks: Set[str]) -> dict[str, Any]:
+    return {**whole, "tasks": {name: task for name, task in whole["tasks"].items() if name in tasks}}
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -21,6 +21,7 @@ class RoleRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     context_length: int | None = None
     max_tokens: int | None = None
     tool_parser: str = "none"
+    lenient_tools: bool = False
     price: dict[str, float] | None = None
     origins: dict[str, str] = {}
     notes: tuple[str, ...] = ()

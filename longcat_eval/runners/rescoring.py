@@ -11,9 +11,16 @@ import msgspec
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.model_backend.role import Role
 from longcat_eval.protocols import Task, Workers
-from longcat_eval.records import AttemptRow, Sample
+from longcat_eval.records import AttemptRow, Sample, TaskProtocol
 from longcat_eval.runners.context import Context
-from longcat_eval.runners.store import RunData, RunWriter, read_transcript
+from longcat_eval.runners.store import (
+    RunData,
+    RunWriter,
+    manifest_files,
+    read_manifest,
+    read_transcript,
+    write_manifest,
+)
 
 AT_ONCE = 64
 
@@ -37,8 +44,13 @@ async def rescore(
     return list(await asyncio.gather(*(one(row) for row in chosen)))
 
 
-def keep(path: Path, pairs: Sequence[tuple[AttemptRow, AttemptRow]]) -> None:
-    """Append the new verdicts beside the old, each to the shard that holds its transcript."""
+def keep(
+    path: Path, pairs: Sequence[tuple[AttemptRow, AttemptRow]], protocols: Mapping[str, TaskProtocol]
+) -> None:
+    """Append the new verdicts beside the old, each to the shard that holds its transcript.
+
+    The manifests then name today's graders: every attempt of these tasks is judged by them.
+    """
     for file in sorted({new.file for _, new in pairs}):
         shard = file.removeprefix("transcripts").removesuffix(".zst").removeprefix("-") or None
         writer = RunWriter(path, shard)
@@ -49,6 +61,13 @@ def keep(path: Path, pairs: Sequence[tuple[AttemptRow, AttemptRow]]) -> None:
                     writer.append_row(new)
         finally:
             writer.close()
+
+    for name in manifest_files(path):
+        manifest = read_manifest(name)
+        for task in manifest.tasks.keys() & protocols.keys():
+            record = manifest.tasks[task]
+            record.protocol = msgspec.structs.replace(record.protocol, grader=protocols[task].grader)
+        write_manifest(name, manifest)
 
 
 async def _score_again(

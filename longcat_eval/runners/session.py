@@ -15,7 +15,13 @@ from longcat_eval.runners.events import Listener, RunEnded, RunStarted
 from longcat_eval.runners.identity import differences
 from longcat_eval.runners.manifest import Manifest
 from longcat_eval.runners.plan import PlannedTask, Shard, work_items
-from longcat_eval.runners.store import RunWriter, counting_rows, manifest_files, read_manifest
+from longcat_eval.runners.store import (
+    RunWriter,
+    counting_rows,
+    manifest_files,
+    read_manifest,
+    read_rows,
+)
 
 
 @dataclass
@@ -28,12 +34,16 @@ class Session:
     store: RunWriter = field(init=False)
     rows: list[AttemptRow] = field(init=False)
     engine: Engine | None = None
+    complete: bool = False
 
     def __post_init__(self) -> None:
         self.store = RunWriter(self.path, self.shard.name if self.shard else None)
 
     def open(self) -> None:
-        """Create or resume the directory; `UsageError` with a diff if it holds another configuration."""
+        """Create or resume the directory; `UsageError` with a diff if it holds another configuration.
+
+        Tasks may join a run; those that stand in it already must be the same.
+        """
         others = manifest_files(self.path) if self.path.is_dir() else []
         for other in others:
             if changes := differences(read_manifest(other), self.manifest):
@@ -42,9 +52,10 @@ class Session:
                     f"{self.path} holds a run with another configuration; use another directory with -o, "
                     f"or the same settings:\n  {shown}"
                 )
-        self.rows = self.store.open()
+        self.rows = [*self.store.open(), *read_rows(self.path, besides=self.store.rows_path)]
         if self.store.manifest_path.exists():
             old = read_manifest(self.store.manifest_path)
+            self.manifest.tasks = {**old.tasks, **self.manifest.tasks}
             self.manifest.first_requests = old.first_requests
             self.manifest.invocations = [*old.invocations, *self.manifest.invocations]
         self.store.write_manifest(self.manifest)
@@ -68,10 +79,14 @@ class Session:
         budget: Budget,
         emit: Listener,
     ) -> str:
-        """Work off what is missing; return why it stopped early, or an empty string."""
+        """Work off what is missing; return why it stopped early, or an empty string.
+
+        `complete` then says whether every attempt that is ours to make has a valid result.
+        """
         done = [row for row in counting_rows(self.rows) if row.outcome.valid]
         for row in self.rows:
-            budget.spend(row)
+            if not row.rescored:
+                budget.spend(row)
         self.engine = Engine(
             roles,
             self.store,
@@ -83,10 +98,12 @@ class Session:
             self._request_listener,
         )
         emit(RunStarted(self._expected(planned), done))
-        items = work_items(planned, done={row.key for row in done}, tries=_tries(self.rows), shard=self.shard)
-        stopped = budget.exhausted()
+        keys, tries = {row.key for row in done}, _tries(self.rows)
+        items = list(work_items(planned, done=keys, tries=tries, shard=self.shard))
+        stopped = budget.exhausted() if items else ""
         if not stopped:
             stopped = await self.engine.run(items)
+        self.complete = self.engine.kept == len(items)
         emit(RunEnded(stopped))
         return stopped
 

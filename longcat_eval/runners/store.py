@@ -83,9 +83,8 @@ class RunWriter:
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest atomically."""
-        content = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
         with _disk_errors(self.path):
-            write_atomically(self.manifest_path, content)
+            write_manifest(self.manifest_path, manifest)
 
     def close(self) -> None:
         """Flush to the disk and give up the lock."""
@@ -130,6 +129,11 @@ class _disk_errors:  # noqa: N801 - reads as a phrase in `with`
             ) from error
 
 
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Replace a manifest atomically, laid out for people to read."""
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a whole file so that a reader sees the old or the new one, never half."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -148,10 +152,16 @@ def read_run(path: Path) -> RunData:
     manifests = manifest_files(path)
     if not manifests:
         raise UsageError(f"{path} is not a run directory (no manifest.json); give one that `run -o` made")
-    rows: list[AttemptRow] = []
-    for file in sorted(path.glob("samples*.jsonl")):
-        rows.extend(_parse_rows(file.read_bytes(), file)[0])
-    return RunData(path, read_manifest(manifests[0]), counting_rows(rows))
+    whole = read_manifest(manifests[0])
+    for other in map(read_manifest, manifests[1:]):
+        whole.tasks = {**other.tasks, **whole.tasks}
+    return RunData(path, whole, counting_rows(read_rows(path)))
+
+
+def read_rows(path: Path, besides: Path | None = None) -> list[AttemptRow]:
+    """Every whole row of a run directory, shard by shard, but those of the file `besides`."""
+    files = (file for file in sorted(path.glob("samples*.jsonl")) if file != besides)
+    return [row for file in files for row in _parse_rows(file.read_bytes(), file)[0]]
 
 
 def manifest_files(path: Path) -> list[Path]:

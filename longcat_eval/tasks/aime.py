@@ -8,6 +8,7 @@ integers, because copies write 025, 70 and 70.0 (specs/qa.md §2.2).
 Score: mean over 30 problems of the mean over 32 repeats; every published value is a multiple of 1/960.
 """
 
+import re
 from functools import partial
 
 from longcat_eval.records import Sample
@@ -22,13 +23,20 @@ PROMPT = """\
 Solve this step by step. The answer is an integer from 0 to 999. State it inside \\boxed{{}} at the end."""
 
 
+HALF = re.compile(r"[-_](II?)$")
+"""A file of one half of the year: opencompass/AIME2025 has aime2025-I and aime2025-II."""
+
+
 def sample(row: Row, subject: str, position: int) -> Sample:
     """Read a row of any of the copies; columns may be capitalised."""
     columns = {name.lower(): value for name, value in row.items()}
-    problem, answer = columns["problem"], as_integer(str(columns["answer"]))
+    problem = columns["question"] if "question" in columns else columns["problem"]
+    answer = as_integer(str(columns["answer"]))
     if answer is None or not 0 <= int(answer) <= 999:
         raise ValueError("the answer is not an integer from 0 to 999")
-    return Sample(f"{position:04}", {"problem": problem, "answer": answer})
+    half = HALF.search(subject)
+    name = f"{half[1]}/{position:04}" if half else f"{position:04}"
+    return Sample(name, {"problem": problem, "answer": answer})
 
 
 AIME24 = DatasetSpec(

@@ -109,5 +109,7 @@ def ceval() -> MultipleChoiceTask:
         answer_line="答案：{label}",
         joint="、",
         subjects=SUBJECTS,
-        notes=("validation split (1,346): the answers of the test split are not public",),
+        notes=(
+            "validation split (1,346); the test split (12,342) has had public answers since 2025-07-27 only",
+        ),
     )

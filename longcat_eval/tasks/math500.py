@@ -24,7 +24,7 @@ Solve this step by step. State the final answer, and nothing else, inside \\boxe
 
 def sample(row: Row, subject: str, position: int) -> Sample:
     """Read a row of the hub's schema."""
-    fields = {name: row[name] for name in ("problem", "solution", "answer", "level")}
+    fields = {name: row[name] for name in ("problem", "solution", "answer")} | {"level": int(row["level"])}
     return Sample(row["unique_id"], fields, row["subject"])
 
 

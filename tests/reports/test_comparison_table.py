@@ -221,7 +221,7 @@ def test_intervals_and_floors_are_explained(make_run: MakeRun, make_binary: Make
     floors = "Floors, scored without any skill; MMLU: guessing 25.00; MMLU: always A 22.95."
     assert note(table, "Floors") == floors
     assert note(table, "Ours") == (
-        "Ours: score (correct/attempts) [95 % interval for new questions of the same kind: Wilson over "
+        "Ours: score (correct/valid attempts) [95 % interval for new questions of the same kind: Wilson over "
         "questions (MMLU); Student t over question means (AIME24); Wilson with the effective number of "
         "questions, near 0 and 100 (AIME25)]."
     )

@@ -1,5 +1,7 @@
 """Loading and checking: local layouts, counts, hashes, drift, and what a user reads when data is wrong."""
 
+import csv
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from longcat_eval.protocols import DataOptions
 from longcat_eval.tasks import aime, ceval, math500, mmlu, mmlu_pro
 from longcat_eval.tasks.datasets import DatasetSpec, load_dataset, subject_of
 from longcat_eval.tasks.known_data import known_data
+from longcat_eval.tasks.table import load_task
 
 
 def refusal(spec: DatasetSpec, folder: Path) -> str:
@@ -206,3 +209,25 @@ def test_an_aime_answer_that_is_no_integer_is_refused(tmp_path: Path) -> None:
 )
 def test_the_subject_is_in_the_name(name: str, subject: str) -> None:
     assert subject_of(name) == subject
+
+
+def test_the_two_halves_of_a_year_may_lie_in_two_files(tmp_path: Path) -> None:
+    (tmp_path / "aime25").mkdir()
+    for half, first in (("I", 0), ("II", 100)):
+        rows = [{"question": f"What is {n}?", "answer": str(n)} for n in range(first, first + 15)]
+        (tmp_path / "aime25" / f"aime2025-{half}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    samples = load_task("aime25").load(DataOptions(tmp_path)).samples
+    assert {s.id for s in samples} == {f"{half}/{n:04}" for half in ("I", "II") for n in range(15)}
+
+
+@pytest.mark.data
+def test_a_table_without_types_holds_the_same_rows(data_dir: Path, tmp_path: Path) -> None:
+    lines = (data_dir / "math500" / "test.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    (tmp_path / "math500").mkdir()
+    with (tmp_path / "math500" / "test.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    task = load_task("math500")
+    assert task.load(DataOptions(tmp_path)).sha256 == task.load(DataOptions(data_dir)).sha256
