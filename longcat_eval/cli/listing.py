@@ -22,7 +22,7 @@ def list_tasks() -> None:
     for name in SUITES:
         here, missing = expand_suite(name)
         absent = f" (not yet: {', '.join(missing)})" if missing else ""
-        rows.append((name, ", ".join(here) + absent))
+        rows.append((name, (", ".join(here) + absent).strip()))
     console.print(_table(rows))
 
 

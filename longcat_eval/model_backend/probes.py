@@ -250,10 +250,10 @@ def context_fits(entry: Mapping[str, Any], expected: int | None) -> Probe:
         remedy = "" if expected else "--set context_length=N, or long prompts may be refused"
         return Probe("context", status, f"the server does not tell; {known}", remedy)
     if expected is None:
-        return Probe("context", "warn", f"the server has {served:,} tokens", f"--set context_length={served}")
+        return Probe("context", "ok", f"the server has {served:,} tokens: requests are fitted to them")
     if served < expected:
-        detail = f"the server has {served:,} tokens, requests are fitted to {expected:,}"
-        return Probe("context", "fail", detail, f"--set context_length={served}")
+        detail = f"the server has {served:,} tokens of the preset's {expected:,}: completions are cut to fit"
+        return Probe("context", "warn", detail, "serve it with the whole context for scores like the card's")
     return Probe("context", "ok", f"the server has {served:,} tokens, requests are fitted to {expected:,}")
 
 

@@ -192,7 +192,7 @@ def _no_sampling(name: str | None, preset_name: str | None) -> str:
         why = "the model is not known"
     else:
         why = f"no preset {name!r}{did_you_mean(name.casefold(), load_presets().presets)}"
-    return f"{why}: none is sent, the server's own defaults apply (set it with --set sampling.temperature=…)"
+    return f"{why}: no sampling parameter is sent, the server's defaults apply (--set sampling.temperature=…)"
 
 
 def _flag(role: str, name: str) -> str:

@@ -17,6 +17,9 @@ METHODS = {
 FLOORS = {"null": "doing nothing", "chance": "guessing"}
 """What the floors of the tasks are called in print; one of zero is not printed."""
 
+RATES = ("no_answer", "length_limit")
+"""Shares of attempts among a task's metrics; how attempts ended is told elsewhere."""
+
 Said = tuple[str, str, str]
 """Whose (empty where there is but one run), which benchmark, what."""
 
@@ -24,7 +27,8 @@ Said = tuple[str, str, str]
 def notes(table: Table) -> list[str]:
     """The notes that apply to this table, one sentence or list each, in print order."""
     mixed = [f"mixed: {line}." for line in table.mixed]
-    return [*_marks(table), *_missing(table), *mixed, *_reading(table), *_floors(table), *_sources(table)]
+    ours = [*_reading(table), *_beside(table), *_floors(table)]
+    return [*_marks(table), *_missing(table), *mixed, *ours, *_sources(table)]
 
 
 def _cells(table: Table) -> Iterable[tuple[str, Row, Cell]]:
@@ -99,6 +103,19 @@ def _reading(table: Table) -> Iterable[str]:
             f"Ours: score (correct/valid attempts) [95 % interval for new questions of the same kind: "
             f"{'; '.join(rules)}]."
         )
+
+
+def _beside(table: Table) -> Iterable[str]:
+    """The other numbers of our results: macro average, groups, majority vote, pass@k and pass^k."""
+    said = []
+    for whose, label, result in _results(table):
+        others = {k: v for k, v in result.metrics.items() if k not in (result.headline, *RATES)}
+        if others.get("macro") == result.value:
+            others.pop("macro", None)
+        if others:
+            said.append((whose, label, ", ".join(f"{name} {value:.2f}" for name, value in others.items())))
+    if said:
+        yield f"Beside the score; {_listed(said)}."
 
 
 def _floors(table: Table) -> Iterable[str]:

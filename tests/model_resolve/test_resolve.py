@@ -86,7 +86,7 @@ def test_a_bare_name_sends_no_sampling_and_says_so() -> None:
     assert (model.name, model.served_name, model.preset) == ("my-checkpoint", "my-checkpoint", None)
     assert model.sampling == {}
     (note,) = model.notes
-    assert "none is sent" in note
+    assert "no sampling parameter is sent" in note
 
 
 def test_a_near_miss_of_a_preset_is_pointed_out() -> None:

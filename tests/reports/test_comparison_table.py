@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec import structs
 
 from longcat_eval.errors import UsageError
 from longcat_eval.records import AttemptRow
@@ -225,3 +226,13 @@ def test_intervals_and_floors_are_explained(make_run: MakeRun, make_binary: Make
         "questions (MMLU); Student t over question means (AIME24); Wilson with the effective number of "
         "questions, near 0 and 100 (AIME25)]."
     )
+
+
+def test_macro_and_pass_at_k_stand_beside_the_score(
+    make_run: MakeRun, make_record: Callable[..., TaskRecord], make_rows: Callable[..., list[AttemptRow]]
+) -> None:
+    rows = make_rows("mmlu", [[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    rows = [structs.replace(row, group="a" if i < 4 else "b") for i, row in enumerate(rows)]
+    lines = notes(build_table([make_run({"mmlu": (make_record(3, 2), rows)})]))
+    (line,) = [line for line in lines if line.startswith("Beside the score")]
+    assert line == "Beside the score; MMLU: macro 37.50, maj@2 66.67, pass@2 66.67, pass^2 33.33."
