@@ -16,7 +16,9 @@ def fetch_all(what: list[str], data_dir: Path | None) -> int:
     names = [name for word in what for name in (expand_suite(word)[0] if word in SUITES else [word])]
     for name in dict.fromkeys(names):
         try:
-            console.print(f"ok    {name}: {_fetch(name, data_dir)}", highlight=False, soft_wrap=True)
+            console.print(
+                f"ok    {name}: {_fetch(name, data_dir)}", highlight=False, soft_wrap=True, markup=False
+            )
         except LongcatEvalError as error:
             failed = True
             console.print(f"fail  {name}: {error}", highlight=False, soft_wrap=True, markup=False)

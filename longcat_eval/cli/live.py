@@ -147,7 +147,7 @@ class PlainLines:
         self.progress.hear(event)
         if isinstance(event, AttemptFinished) and time.monotonic() >= self._next:
             self._next = time.monotonic() + self.every
-            self.console.print(self.progress.summary(), highlight=False, soft_wrap=True)
+            self.console.print(self.progress.summary(), highlight=False, soft_wrap=True, markup=False)
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -10,6 +10,7 @@ import typer
 from longcat_eval import __version__
 from longcat_eval.cli.options import with_run_settings
 from longcat_eval.cli.settings import Resolved
+from longcat_eval.cli.terminal import visible
 from longcat_eval.errors import ExitCode, LongcatEvalError
 
 app = typer.Typer(
@@ -203,7 +204,7 @@ def main() -> None:
     except LongcatEvalError as error:
         if os.environ.get("LONGCAT_EVAL_DEBUG"):
             raise
-        sys.stderr.write(f"longcat-eval: {error}\n")
+        sys.stderr.write(visible(f"longcat-eval: {error}\n"))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("longcat-eval: interrupted\n")

@@ -29,7 +29,8 @@ def rescore_run(path: Path, only: list[str], data_dir: Path | None) -> int:
     keep(path, changed, {name: task.protocol for name, (task, _) in tasks.items()})
     console.print(f"{len(pairs)} attempts judged again, {len(changed)} verdicts changed", highlight=False)
     for old, new in changed[:10]:
-        console.print(f"  {old.key}: {old.value} ({old.extracted}) -> {new.value} ({new.extracted})")
+        line = f"  {old.key}: {old.value} ({old.extracted}) -> {new.value} ({new.extracted})"
+        console.print(line, markup=False, highlight=False)
     print_run(console, path, None)
     return ExitCode.OK
 

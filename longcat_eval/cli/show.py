@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from longcat_eval.cli.terminal import visible
 from longcat_eval.errors import ExitCode, UsageError, did_you_mean
 from longcat_eval.records import AttemptRow, Call, Outcome
 from longcat_eval.runners.store import read_run, read_transcript
@@ -37,14 +38,17 @@ def show_transcripts(
 
 
 def _print_attempt(console: "Console", path: Path, row: AttemptRow) -> None:
-    console.rule(f"{row.key}", align="left")
+    from rich.text import Text
+
+    console.rule(Text(str(row.key)), align="left")
     for call in read_transcript(path, row).calls:
         _print_call(console, call)
     verdict = f"{row.outcome}" + (f" ({row.reason})" if row.reason else "")
     value = "no score" if row.value is None else f"score {row.value:g}"
-    console.print(f"[bold]{value}[/bold] · {verdict} · extracted {row.extracted!r} by rule {row.rule}")
+    line = Text.assemble((value, "bold"), f" · {verdict} · extracted {row.extracted!r} by rule {row.rule}")
+    console.print(line)
     if row.error:
-        console.print(row.error, style="red", markup=False, highlight=False)
+        console.print(visible(row.error), style="red", markup=False, highlight=False)
     console.print()
 
 
@@ -74,4 +78,4 @@ def _print_message(console: "Console", who: str, message: dict[str, Any]) -> Non
 
 def _print_text(console: "Console", who: str, text: Any) -> None:
     console.print(f"[bold cyan]{who}[/bold cyan]")
-    console.print(str(text), markup=False, highlight=False, soft_wrap=True)
+    console.print(visible(str(text)), markup=False, highlight=False, soft_wrap=True)

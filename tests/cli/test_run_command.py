@@ -307,3 +307,13 @@ def test_more_connections_than_the_soft_limit_of_open_files(cli: Cli, endpoint: 
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert ran.code == 0, ran.err
     assert endpoint.most_in_flight > 128
+
+
+def test_what_a_model_writes_is_text_and_never_markup(cli: Cli) -> None:
+    hostile = "[/bold] [red]x[/red] \\boxed{[/dim]7} \x1b[2J [link=http://x]\nAnswer: B"
+    Path("hostile.jsonl").write_text(json.dumps({"content": hostile}))
+    assert cli(*SMOKE, "--model", "scripted/hostile.jsonl", "-o", "r").code == 0
+    shown = cli("show", "r", "--limit", 40)
+    assert shown.code == 0, shown.err
+    assert shown.out.count("[red]x[/red] \\boxed{[/dim]7}") == 40
+    assert "\x1b[2J" not in shown.out, "no control sequence of the model's reaches the terminal"

@@ -1,0 +1,70 @@
+"""What of the settings can run here: tasks with their checked data, and the rest by name with the remedy."""
+
+from collections.abc import Mapping
+
+from msgspec import structs
+
+from longcat_eval.cli.settings import RunSettings
+from longcat_eval.errors import EnvironmentUnusableError, UsageError, did_you_mean
+from longcat_eval.model_backend.resolve import ResolvedModel
+from longcat_eval.protocols import DataOptions, Task
+from longcat_eval.runners.plan import PlannedTask, choose_samples
+from longcat_eval.tasks.suites import expand_suite
+from longcat_eval.tasks.table import load_task
+
+
+def chosen_tasks(settings: RunSettings) -> tuple[list[Task], dict[str, str]]:
+    """The tasks asked for, and by name the members of the suite that cannot run, with the remedy."""
+    if bool(settings.suite) == bool(settings.task):
+        raise UsageError("say what to run: --suite NAME or --task NAME (see `longcat-eval tasks list`)")
+    if settings.suite:
+        names, missing = expand_suite(settings.suite)
+    else:
+        names, missing = list(dict.fromkeys(settings.task)), {}
+    tasks = [load_task(name) for name in names]
+    set_limits(tasks, settings.limits)
+    return tasks, missing
+
+
+def set_limits(tasks: list[Task], limits: Mapping[str, float]) -> None:
+    """Put `--set limits.NAME=…` into the protocols that have such a limit; one that none has is an error."""
+    known = {name for task in tasks for name in task.protocol.limits}
+    for name in limits:
+        if name not in known:
+            there = f"they have {', '.join(sorted(known))}" if known else "they have none"
+            raise UsageError(f"limits.{name}: no task of this run has it{did_you_mean(name, known)}; {there}")
+    for task in tasks:
+        own = {name: limits.get(name, value) for name, value in task.protocol.limits.items()}
+        task.protocol = structs.replace(task.protocol, limits=own)
+
+
+def plan_tasks(settings: RunSettings, tasks: list[Task]) -> tuple[list[PlannedTask], dict[str, str]]:
+    """Load and check the data of every task; in a suite, a task without data is named and left out."""
+    if any(n is not None and n < 1 for n in (settings.repeats, settings.limit)):
+        raise UsageError("--repeats and --limit must be at least 1")
+    options = DataOptions(settings.data_dir, settings.allow_data_drift)
+    planned, absent = [], {}
+    for task in tasks:
+        try:
+            dataset = task.load(options)
+        except EnvironmentUnusableError as error:
+            if not settings.suite:
+                raise
+            absent[task.name] = str(error)
+            continue
+        chosen = choose_samples(
+            dataset, task.name, limit=settings.limit, sample_ids=settings.sample_id if len(tasks) == 1 else ()
+        )
+        planned.append(PlannedTask(task, dataset, chosen, settings.repeats or task.protocol.repeats))
+    if settings.sample_id and len(tasks) > 1:
+        raise UsageError("--sample-id goes with exactly one --task")
+    return planned, absent
+
+
+def refuse_unanswerable(tasks: list[Task], model: ResolvedModel) -> None:
+    """A task that needs what the model cannot do is refused before the run."""
+    for task in tasks:
+        if lacking := task.needs - model.capabilities:
+            raise EnvironmentUnusableError(
+                f"{task.name} needs {', '.join(sorted(lacking))}, which {model.name} does not offer"
+            )
