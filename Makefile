@@ -42,7 +42,10 @@ $(VENV)/bin/python:
 	  echo "longcat-eval needs Python 3.11 or newer; give one with PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
+# llama.cpp's wheel needs the system's libgomp, which slim images lack.
 $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	@/sbin/ldconfig -p 2>/dev/null | grep -q libgomp.so.1 || apt-get install -y -q libgomp1 \
+	  || echo "libgomp.so.1 was not found: if the embedded model does not start, install libgomp1"
 	$(BIN)/python -m pip install -q -e ".[demo,math]"
 	touch $@
 
