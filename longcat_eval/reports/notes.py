@@ -101,7 +101,7 @@ def _reading(table: Table) -> Iterable[str]:
     if rules := [f"{name} ({', '.join(used[method])})" for method, name in METHODS.items() if method in used]:
         yield (
             f"Ours: score (correct/valid attempts) [95 % interval for new questions of the same kind: "
-            f"{'; '.join(rules)}]."
+            f"{'; '.join(rules)}]. Coverage is 100 % where no cell says incomplete."
         )
 
 

@@ -224,7 +224,7 @@ def test_intervals_and_floors_are_explained(make_run: MakeRun, make_binary: Make
     assert note(table, "Ours") == (
         "Ours: score (correct/valid attempts) [95 % interval for new questions of the same kind: Wilson over "
         "questions (MMLU); Student t over question means (AIME24); Wilson with the effective number of "
-        "questions, near 0 and 100 (AIME25)]."
+        "questions, near 0 and 100 (AIME25)]. Coverage is 100 % where no cell says incomplete."
     )
 
 
