@@ -197,7 +197,10 @@ class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Score(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The verdict on one attempt; `value` is in [0, 1] and None exactly when the outcome is invalid."""
+    """The verdict on one attempt; `value` is in [0, 1] and None exactly when the outcome is invalid.
+
+    Its fields are fields of `AttemptRow` too.
+    """
 
     value: float | None
     outcome: Outcome

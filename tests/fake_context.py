@@ -1,24 +1,35 @@
 """The least an attempt needs: one scripted reply, real worker processes if the test has some."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from longcat_eval.protocols import ModelError, Sandboxes, Workers
+from toy import NoWorkers
+
+from longcat_eval.model_backend.role import Role
+from longcat_eval.protocols import ModelError
 from longcat_eval.records import (
     AttemptKey,
     AttemptRow,
-    Call,
     Completion,
     Message,
+    Request,
     Sample,
     Score,
+    TaskProtocol,
     Transcript,
     Wire,
 )
+from longcat_eval.runners.context import Context
+from longcat_eval.runners.engine import make_row
+from longcat_eval.runners.plan import WorkItem
+
+PROTOCOL = TaskProtocol(name="t/1", repeats=1, metric="acc", max_tokens=64, prompt_hash="", grader="")
 
 
-class FakeContext:
-    """`protocols.AttemptContext` whose model says `reply` with `finish_reason`, or raises it."""
+class FakeContext(Context):
+    """The real context, whose model is itself: it says `reply` with `finish_reason`, or raises it."""
+
+    name = "fake"
+    capabilities = frozenset({"chat"})
 
     def __init__(
         self,
@@ -29,43 +40,21 @@ class FakeContext:
         repeat: int = 0,
         workers: Any = None,
     ) -> None:
-        self.key = AttemptKey("task", sample, repeat)
-        self.workers: Workers = workers or NoWorkers()
-        self.sandboxes: Sandboxes = None  # type: ignore[assignment]
-        self.asked: list[Sequence[Wire]] = []
+        self.asked: list[list[Wire]] = []
         self._reply, self._finish_reason = reply, finish_reason
-        self._transcript = Transcript(self.key)
+        key, roles = AttemptKey("task", sample, repeat), {"agent": Role(self, "fake")}
+        super().__init__(key, roles, PROTOCOL, 0, workers or NoWorkers(), lambda role, request: None)
 
-    async def ask(
-        self,
-        messages: Sequence[Wire],
-        *,
-        role: str = "agent",
-        turn: int = 0,
-        tools: Sequence[Wire] | None = None,
-        **overrides: Any,
-    ) -> Completion:
-        self.asked.append(messages)
+    async def complete(self, request: Request) -> Completion:
+        self.asked.append(request.body["messages"])
         if isinstance(self._reply, ModelError):
             raise self._reply
-        completion = self._reply
-        if not isinstance(completion, Completion):
-            completion = Completion(Message("assistant", completion), self._finish_reason)
-        self._transcript.calls.append(Call(role, turn, {"messages": list(messages)}, completion))
-        return completion
+        if isinstance(self._reply, Completion):
+            return self._reply
+        return Completion(Message("assistant", self._reply), self._finish_reason)
 
-    def transcript(self) -> Transcript:
-        return self._transcript
-
-    def seed(self, turn: int = 0) -> int:
-        return 1
-
-
-class NoWorkers:
-    """Fails the test that needs a worker process without having one."""
-
-    async def call(self, function: str, *args: Any) -> Any:
-        raise AssertionError(f"{function} was called without worker processes")
+    async def close(self) -> None:
+        pass
 
 
 async def run_attempt(task: Any, sample: Sample, context: FakeContext) -> tuple[Transcript, Score]:
@@ -83,15 +72,6 @@ async def oracle_score(task: Any, sample: Sample, repeat: int = 0, workers: Any 
 
 def row(sample: Sample, score: Score, repeat: int = 0) -> AttemptRow:
     """The line of samples.jsonl that the engine would write."""
-    return AttemptRow(
-        task="task",
-        sample=sample.id,
-        repeat=repeat,
-        group=sample.group,
-        outcome=score.outcome,
-        reason=score.reason,
-        value=score.value,
-        extracted=score.extracted,
-        rule=score.rule,
-        metrics=score.metrics,
-    )
+    key = AttemptKey("task", sample.id, repeat)
+    item = WorkItem(None, sample, key)  # type: ignore[arg-type] - a row takes the key's task
+    return make_row(item, Transcript(key), score)

@@ -128,3 +128,7 @@ class NoWorkers:
 
     async def call(self, function: str, *args: object) -> object:
         raise AssertionError(f"{function} is not needed here")
+
+
+def ignore(event: object) -> None:
+    """A listener for runs that nobody watches."""

@@ -11,10 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from longcat_eval.cli.roles import list_models, make_role
 from longcat_eval.errors import EnvironmentUnusableError, ExitCode
 from longcat_eval.model_backend.probes import Probe, Status, probe_endpoint
 from longcat_eval.model_backend.resolve import ModelOptions, ResolvedModel, open_model, resolve_model
-from longcat_eval.model_backend.role import Rewriter, Role
 from longcat_eval.protocols import DataOptions, Model, ModelError
 from longcat_eval.records import Wire
 
@@ -35,12 +35,12 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
 """Extra -> (modules it brings, what is lost without it)."""
 
 
-def run_doctor(options: ModelOptions, tasks: Sequence[str], data_dir: Path | None) -> int:
+def run_doctor(options: ModelOptions, tasks: Sequence[str], data: DataOptions) -> int:
     """Check this machine, the data of `tasks` and the model; print a line each; exit 5 if one fails."""
     from rich.console import Console
 
     console, failed = Console(), False
-    for check in machine_checks(options, tasks, data_dir):
+    for check in machine_checks(options, tasks, data):
         for probe in check():
             show(console, probe)
             failed |= probe.status == "fail"
@@ -51,14 +51,14 @@ def run_doctor(options: ModelOptions, tasks: Sequence[str], data_dir: Path | Non
 
 
 def machine_checks(
-    options: ModelOptions, tasks: Sequence[str], data_dir: Path | None
+    options: ModelOptions, tasks: Sequence[str], data: DataOptions
 ) -> list[Callable[[], list[Probe]]]:
     """The checks that ask no model, in print order."""
     return [
         lambda: [python_version()],
         lambda: extras_installed(needed_extras(options, tasks)),
         lambda: disk_free(),
-        lambda: data_present(tasks, data_dir),
+        lambda: data_present(tasks, data),
     ]
 
 
@@ -107,21 +107,21 @@ def disk_free() -> list[Probe]:
     return found
 
 
-def data_present(tasks: Sequence[str], data_dir: Path | None) -> list[Probe]:
+def data_present(tasks: Sequence[str], data: DataOptions) -> list[Probe]:
     """Whether the data of each task is there and the known-good one; fetches what is pinned on the hub."""
     from longcat_eval.tasks.table import load_task
 
     found = []
     for name in tasks:
         try:
-            data = load_task(name).load(DataOptions(data_dir))
+            loaded = load_task(name).load(data)
         except EnvironmentUnusableError as error:
             found.append(Probe(f"data of {name}", "fail", str(error)))
             continue
-        detail = f"{len(data.samples):,} items from {data.source}"
-        if data.drift:
+        detail = f"{len(loaded.samples):,} items from {loaded.source}"
+        if loaded.drift:
             found.append(
-                Probe(f"data of {name}", "warn", f"{detail}; {data.drift}", "compare only with the same")
+                Probe(f"data of {name}", "warn", f"{detail}; {loaded.drift}", "compare only with the same")
             )
         else:
             found.append(Probe(f"data of {name}", "ok", detail))
@@ -153,7 +153,7 @@ async def probe_model(model: Model, resolved: ResolvedModel) -> list[Probe]:
     """Find the model's name on the wire and probe its endpoint."""
     models: Sequence[Wire] | ModelError
     try:
-        models = await innermost_list(model)
+        models = await list_models(model)
     except ModelError as error:
         models = error
     name = resolved.served_name
@@ -163,23 +163,8 @@ async def probe_model(model: Model, resolved: ResolvedModel) -> list[Probe]:
             detail = f"the endpoint serves several models: {', '.join(ids[:8])}"
             return [Probe("model", "fail", detail, "say which with --served-model-name")]
         name = ids[0] if ids else ""
-    role = Role(
-        model=model,
-        served_name=name,
-        sampling=resolved.sampling,
-        extra_body=resolved.extra_body,
-        context_length=resolved.context_length,
-        max_tokens=resolved.max_tokens,
-        rewriter=model if isinstance(model, Rewriter) else None,
-    )
+    role = make_role(model, resolved, name, resolved.context_length)
     return await probe_endpoint(role, models)
-
-
-async def innermost_list(model: Model) -> list[Wire]:
-    """GET /models of the endpoint inside its wrappers."""
-    from longcat_eval.cli.roles import list_models
-
-    return await list_models(model)
 
 
 def show(console: "Console", probe: Probe) -> None:

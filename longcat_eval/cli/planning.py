@@ -42,7 +42,9 @@ def plan_tasks(settings: RunSettings, tasks: list[Task]) -> tuple[list[PlannedTa
     """Load and check the data of every task; in a suite, a task without data is named and left out."""
     if any(n is not None and n < 1 for n in (settings.repeats, settings.limit)):
         raise UsageError("--repeats and --limit must be at least 1")
-    options = DataOptions(settings.data_dir, settings.allow_data_drift)
+    if settings.sample_id and len(tasks) > 1:
+        raise UsageError("--sample-id goes with exactly one --task")
+    options = data_options(settings)
     planned, absent = [], {}
     for task in tasks:
         try:
@@ -52,13 +54,14 @@ def plan_tasks(settings: RunSettings, tasks: list[Task]) -> tuple[list[PlannedTa
                 raise
             absent[task.name] = str(error)
             continue
-        chosen = choose_samples(
-            dataset, task.name, limit=settings.limit, sample_ids=settings.sample_id if len(tasks) == 1 else ()
-        )
+        chosen = choose_samples(dataset, task.name, limit=settings.limit, sample_ids=settings.sample_id)
         planned.append(PlannedTask(task, dataset, chosen, settings.repeats or task.protocol.repeats))
-    if settings.sample_id and len(tasks) > 1:
-        raise UsageError("--sample-id goes with exactly one --task")
     return planned, absent
+
+
+def data_options(settings: RunSettings) -> DataOptions:
+    """Where data may come from."""
+    return DataOptions(settings.data_dir, settings.allow_data_drift)
 
 
 def refuse_unanswerable(tasks: list[Task], model: ResolvedModel) -> None:

@@ -70,18 +70,23 @@ async def open_role(resolved: ResolvedModel, settings: RunSettings, references: 
         if resolved.kind == "endpoint":
             served = await find_served(model, resolved, trusted=settings.served_model_name is not None)
         contexts = [n for n in (resolved.context_length, served.context_length) if n is not None]
-        return Role(
-            model=model,
-            served_name=served.name,
-            sampling=resolved.sampling,
-            extra_body=resolved.extra_body,
-            context_length=min(contexts, default=None),
-            max_tokens=resolved.max_tokens,
-            rewriter=model if isinstance(model, Rewriter) else None,
-        )
+        return make_role(model, resolved, served.name, min(contexts, default=None))
     except BaseException:
         await model.close()
         raise
+
+
+def make_role(model: Model, resolved: ResolvedModel, served_name: str, context_length: int | None) -> Role:
+    """The role of an open model at its resolved settings."""
+    return Role(
+        model=model,
+        served_name=served_name,
+        sampling=resolved.sampling,
+        extra_body=resolved.extra_body,
+        context_length=context_length,
+        max_tokens=resolved.max_tokens,
+        rewriter=model if isinstance(model, Rewriter) else None,
+    )
 
 
 class Served(NamedTuple):

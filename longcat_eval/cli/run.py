@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from longcat_eval import __version__
 from longcat_eval.cli.directory import open_session, public_argv, shard_of
 from longcat_eval.cli.live import LiveDisplay, PlainLines, Progress
-from longcat_eval.cli.planning import chosen_tasks, plan_tasks, refuse_unanswerable
+from longcat_eval.cli.planning import chosen_tasks, data_options, plan_tasks, refuse_unanswerable
 from longcat_eval.cli.report import check_compare, print_run
 from longcat_eval.cli.roles import agent_options, innermost, open_role, parse_concurrency, resolve_roles
 from longcat_eval.cli.settings import Resolved, RunSettings, parse_seconds
@@ -194,4 +194,4 @@ def check_health(resolved: Resolved) -> int:
 
     settings = resolved.settings
     names = [t.name for t in chosen_tasks(settings)[0]] if settings.suite or settings.task else []
-    return run_doctor(agent_options(settings, resolved.origins), names, settings.data_dir)
+    return run_doctor(agent_options(settings, resolved.origins), names, data_options(settings))

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from longcat_eval.errors import EnvironmentUnusableError, LongcatEvalError
 from longcat_eval.model_backend.role import Role
 from longcat_eval.protocols import ModelError, Workers
@@ -189,12 +191,7 @@ def make_row(item: WorkItem, transcript: Transcript, score: Score) -> AttemptRow
         repeat=item.key.repeat,
         tries=item.tries,
         group=item.sample.group,
-        outcome=score.outcome,
-        reason=score.reason,
-        value=score.value,
-        extracted=score.extracted,
-        rule=score.rule,
-        metrics=score.metrics,
+        **structs.asdict(score),
         prompt_tokens=sum(c.usage.prompt_tokens for c in completions),
         completion_tokens=sum(c.usage.completion_tokens for c in completions),
         cost=None if None in costs or not costs else sum(c for c in costs if c is not None),

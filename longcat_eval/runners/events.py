@@ -28,7 +28,3 @@ class RunEnded(NamedTuple):
 
 Event = RunStarted | AttemptFinished | RunEnded
 Listener = Callable[[Event], None]
-
-
-def ignore(event: Event) -> None:
-    """A listener for runs that nobody watches."""

@@ -19,6 +19,12 @@ class PlannedTask:
     samples: list[Sample]
     repeats: int
 
+    def samples_of(self, shard: "Shard | None") -> list[Sample]:
+        """The chosen samples that are the shard's to ask."""
+        if shard is None:
+            return self.samples
+        return [s for s in self.samples if shard_of(s.id, shard.count) == shard.index]
+
     def record(self) -> TaskRecord:
         """The task's part of the manifest."""
         data = self.dataset
@@ -98,7 +104,7 @@ def work_items(
 ) -> Iterator[WorkItem]:
     """Every attempt that is still to be made: task by task, all samples once before any is repeated."""
     for part in planned:
-        mine = [s for s in part.samples if shard is None or shard_of(s.id, shard.count) == shard.index]
+        mine = part.samples_of(shard)
         for repeat in range(part.repeats):
             for sample in mine:
                 key = AttemptKey(part.task.name, sample.id, repeat)

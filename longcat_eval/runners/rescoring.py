@@ -78,12 +78,7 @@ async def _score_again(
     score = await task.score(sample, transcript, context)
     return msgspec.structs.replace(
         row,
-        outcome=score.outcome,
-        reason=score.reason,
-        value=score.value,
-        extracted=score.extracted,
-        rule=score.rule,
-        metrics=score.metrics,
+        **msgspec.structs.asdict(score),
         time=datetime.now(UTC).isoformat(),
         rescored=task.protocol.grader,
     )

@@ -119,10 +119,7 @@ class Session:
         return keep
 
     def _expected(self, planned: list[PlannedTask]) -> dict[str, int]:
-        counts = {part.task.name: 0 for part in planned}
-        for item in work_items(planned, done=set(), tries={}, shard=self.shard):
-            counts[item.key.task] += 1
-        return counts
+        return {part.task.name: len(part.samples_of(self.shard)) * part.repeats for part in planned}
 
 
 def _tries(rows: list[AttemptRow]) -> dict[AttemptKey, int]:

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from toy import NoWorkers, ToyModel, ToyTask, endpoint_error, manifest, planned, right_answer, role
+from toy import NoWorkers, ToyModel, ToyTask, endpoint_error, ignore, manifest, planned, right_answer, role
 
 from longcat_eval.errors import EnvironmentUnusableError, UsageError
 from longcat_eval.protocols import ModelError
 from longcat_eval.records import AttemptRow, Outcome, Request
 from longcat_eval.runners.budget import Budget
-from longcat_eval.runners.events import AttemptFinished, Event, RunEnded, RunStarted, ignore
+from longcat_eval.runners.events import AttemptFinished, Event, RunEnded, RunStarted
 from longcat_eval.runners.plan import Shard
 from longcat_eval.runners.session import Session
 from longcat_eval.runners.store import read_run, read_transcript
