@@ -79,6 +79,7 @@ class AttemptContext(Protocol):
     """What one attempt may use: models by role, worker processes, sandboxes, seeds."""
 
     key: AttemptKey
+    base_seed: int
     workers: Workers
     sandboxes: "Sandboxes"
 
@@ -104,10 +105,14 @@ class AttemptContext(Protocol):
 
 
 class DataOptions(NamedTuple):
-    """Where data may come from: a local folder, else the pinned hub revision."""
+    """Where data may come from: a local folder, else the pinned hub revision.
+
+    `sources` are checkouts of benchmarks that are programs, by name (`tau2`).
+    """
 
     data_dir: Path | None = None
     allow_drift: bool = False
+    sources: Mapping[str, Path] = {}
 
 
 class Task(Protocol):
@@ -136,6 +141,15 @@ class Task(Protocol):
 
     def aggregate(self, rows: Sequence[AttemptRow]) -> Aggregate:
         """Numbers over valid rows, one per key: mean over samples of the mean over repeats, and the like."""
+        ...
+
+
+@runtime_checkable
+class Conversational(Protocol):
+    """A task with more roles than the agent: doing nothing needs words there."""
+
+    def idle(self, sample: Sample, repeat: int) -> Mapping[str, Sequence[Message]]:
+        """What `scripted/null` says, by role in turn order: an agent that does nothing, the others to it."""
         ...
 
 

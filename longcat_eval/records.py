@@ -158,7 +158,8 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     """One model call of a transcript.
 
     `request` is the body sent; from the second turn of a role its `messages` holds only those after the first
-    `shared` ones, which are the opening messages of that role's previous call.
+    `shared` ones, which are the opening messages of that role's previous call, and `tools` is left out where
+    it is that call's.
     """
 
     role: str
@@ -249,21 +250,28 @@ class AttemptRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
 
 
 class Dataset(msgspec.Struct, frozen=True):
-    """A benchmark's samples and their origin; `drift` says how they differ from the known-good ones."""
+    """A benchmark's samples and their origin; `drift` says how they differ from the known-good ones.
+
+    `passed_by` names, for each policy without any skill, the samples that it passes: the floor of a subset is
+    theirs, not that of the whole.
+    """
 
     samples: list[Sample]
     source: str
     revision: str | None
     sha256: str
     drift: str = ""
+    passed_by: Mapping[str, frozenset[str]] = {}
 
 
 class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):
     """How a benchmark is run and judged; goes whole into the manifest.
 
     `repeats` is k of avg@k, `metric` its label (`acc`, `avg@16`), `max_tokens` the completion limit put on
-    the wire, `prompt_hash` sha256 over every prompt text, `roles` the models an attempt talks to.
-    `typical_tokens` is a rough completion length of one attempt, for estimates before a run only.
+    the wire, `prompt_hash` sha256 over every prompt text, `roles` the models an attempt talks to, `tools`
+    whether the agent is given tools. `role_sampling` is what the protocol itself fixes for a role. For
+    estimates before a run only: `typical_tokens` is a rough completion length of one attempt of the agent,
+    `typical_requests` how many requests an attempt makes in each role, where that is more than one.
     """
 
     name: str
@@ -276,11 +284,18 @@ class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ("agent",)
     limits: dict[str, float] = {}
     notes: tuple[str, ...] = ()
+    tools: bool = False
+    role_sampling: dict[str, dict[str, Any]] = {}
     typical_tokens: int = 0
+    typical_requests: dict[str, float] = {}
 
 
 class Aggregate(msgspec.Struct, frozen=True):
-    """A task's numbers over its valid attempts, in [0, 1]; `metrics[headline]` is the one for the table."""
+    """A task's numbers over its valid attempts, in [0, 1]; `metrics[headline]` is the one for the table.
+
+    `means` are plain means over attempts that are no shares (steps, tool calls).
+    """
 
     headline: str
     metrics: dict[str, float]
+    means: dict[str, float] = {}

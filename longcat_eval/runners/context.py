@@ -50,10 +50,10 @@ class Context:
         self.workers = workers
         self.sandboxes: Sandboxes = sandboxes or NoSandboxes()
         self.deadline = deadline
-        self._roles, self._protocol, self._base_seed = roles, protocol, seed
+        self._roles, self._protocol, self.base_seed = roles, protocol, seed
         self._on_request = on_request
         self._transcript = Transcript(key)
-        self._sent: dict[str, list[Wire]] = {}
+        self._sent: dict[str, Wire] = {}
 
     async def ask(
         self,
@@ -72,7 +72,7 @@ class Context:
             seed=self.seed(turn),
             max_tokens=overrides.pop("max_tokens", self._protocol.max_tokens),
             tools=tools,
-            overrides=overrides,
+            overrides={**self._protocol.role_sampling.get(role, {}), **overrides},
         )
         sent = settings.sent(request)
         self._on_request(role, sent)
@@ -81,8 +81,7 @@ class Context:
         except ModelError as error:
             if error.completion is not None:
                 self._record(role, turn, sent.body, error.completion)
-            if not error.outcome.valid and role in ROLE_FAILURES:
-                error.outcome = ROLE_FAILURES[role]
+            error.outcome = ROLE_FAILURES.get(role, error.outcome)
             raise
         self._record(role, turn, sent.body, completion)
         return completion
@@ -93,12 +92,15 @@ class Context:
 
     def seed(self, turn: int = 0) -> int:
         """The seed of this attempt's `turn`."""
-        return attempt_seed(self._base_seed, self.key, turn)
+        return attempt_seed(self.base_seed, self.key, turn)
 
     def _record(self, role: str, turn: int, body: Wire, completion: Completion) -> None:
-        messages, before = body["messages"], self._sent.get(role, [])
-        shared = len(before) if before and messages[: len(before)] == before else 0
+        before = self._sent.get(role, {})
+        self._sent[role] = body
+        messages, known = body["messages"], before.get("messages", [])
+        shared = len(known) if known and messages[: len(known)] == known else 0
         if shared:
             body = body | {"messages": messages[shared:]}
-        self._sent[role] = messages
+            if body.get("tools") == before.get("tools"):
+                body.pop("tools", None)
         self._transcript.calls.append(Call(role, turn, body, completion, shared))

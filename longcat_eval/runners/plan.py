@@ -25,6 +25,16 @@ class PlannedTask:
             return self.samples
         return [s for s in self.samples if shard_of(s.id, shard.count) == shard.index]
 
+    @property
+    def floors(self) -> dict[str, float]:
+        """What policies without any skill score on the chosen samples."""
+        shares = {
+            name: sum(s.id in passed for s in self.samples) / len(self.samples)
+            for name, passed in self.dataset.passed_by.items()
+            if self.samples
+        }
+        return {**self.task.floors, **shares}
+
     def record(self) -> TaskRecord:
         """The task's part of the manifest."""
         data = self.dataset
@@ -40,7 +50,7 @@ class PlannedTask:
             selected=len(self.samples),
             repeats=self.repeats,
             subset=len(self.samples) < len(data.samples),
-            floors=dict(self.task.floors),
+            floors=self.floors,
         )
 
 
