@@ -17,6 +17,7 @@ from longcat_eval.model_backend.probes import Probe, Status, probe_endpoint
 from longcat_eval.model_backend.resolve import ModelOptions, ResolvedModel, open_model, resolve_model
 from longcat_eval.protocols import DataOptions, Model, ModelError
 from longcat_eval.records import Wire
+from longcat_eval.tasks.tau2.importing import EXTRA_MODULES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +32,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "data": (("huggingface_hub", "pyarrow"), "data comes from --data-dir only"),
     "demo": (("xllamacpp",), "no embedded model"),
     "openai": (("openai",), "no --transport openai"),
+    "tau2": (EXTRA_MODULES, "no tau2 tasks"),
 }
 """Extra -> (modules it brings, what is lost without it)."""
 
@@ -58,6 +60,7 @@ def machine_checks(
         lambda: [python_version()],
         lambda: extras_installed(needed_extras(options, tasks)),
         lambda: disk_free(),
+        lambda: tau2_present(tasks, data),
         lambda: data_present(tasks, data),
     ]
 
@@ -76,6 +79,8 @@ def needed_extras(options: ModelOptions, tasks: Sequence[str]) -> set[str]:
     needed = {"openai"} if options.transport == "openai" else set()
     if any(name.startswith("math") for name in tasks):
         needed.add("math")
+    if any(name.startswith("tau2-") for name in tasks):
+        needed.add("tau2")
     return needed
 
 
@@ -105,6 +110,19 @@ def disk_free() -> list[Probe]:
         status: Status = "fail" if free < DISK_FAIL else "warn" if free < DISK_WARN else "ok"
         found.append(Probe(name, status, f"{free / 1e9:.1f} GB free on {path}", "make room"))
     return found
+
+
+def tau2_present(tasks: Sequence[str], data: DataOptions) -> list[Probe]:
+    """Where τ²-Bench comes from, if a task of it is asked for."""
+    from longcat_eval.tasks.tau2.source import find_source
+
+    if not any(name.startswith("tau2-") for name in tasks):
+        return []
+    try:
+        source = find_source(data)
+    except EnvironmentUnusableError as error:
+        return [Probe("tau2 package", "fail", str(error))]
+    return [Probe("tau2 package", "ok", f"{source.version} in {source.package}")]
 
 
 def data_present(tasks: Sequence[str], data: DataOptions) -> list[Probe]:

@@ -1,23 +1,26 @@
-"""`longcat-eval fetch`: data and the embedded model ahead of time."""
+"""`longcat-eval fetch`: data, benchmarks that are programs, and the embedded model ahead of time."""
 
 from pathlib import Path
 
+from longcat_eval.cli.planning import data_options
+from longcat_eval.cli.settings import RunSettings
 from longcat_eval.errors import ExitCode, LongcatEvalError
 from longcat_eval.protocols import DataOptions
 from longcat_eval.tasks.suites import SUITES, expand_suite
 from longcat_eval.tasks.table import load_task
 
 
-def fetch_all(what: list[str], data_dir: Path | None) -> int:
+def fetch_all(what: list[str], data_dir: Path | None, tau2_src: Path | None = None) -> int:
     """Fetch each; report every one, exit 5 if any is missing."""
     from rich.console import Console
 
     console, failed = Console(), False
+    options = data_options(RunSettings(data_dir=data_dir, tau2_src=tau2_src))
     names = [name for word in what for name in (expand_suite(word)[0] if word in SUITES else [word])]
     for name in dict.fromkeys(names):
         try:
             console.print(
-                f"ok    {name}: {_fetch(name, data_dir)}", highlight=False, soft_wrap=True, markup=False
+                f"ok    {name}: {_fetch(name, options)}", highlight=False, soft_wrap=True, markup=False
             )
         except LongcatEvalError as error:
             failed = True
@@ -25,11 +28,25 @@ def fetch_all(what: list[str], data_dir: Path | None) -> int:
     return ExitCode.ENVIRONMENT if failed else ExitCode.OK
 
 
-def _fetch(name: str, data_dir: Path | None) -> str:
+def _fetch(name: str, options: DataOptions) -> str:
     if name == "demo-model":
         from longcat_eval.model_backend.demo_model import fetch_demo_model
 
         return str(fetch_demo_model())
-    data = load_task(name).load(DataOptions(data_dir))
+    if name == "tau2":
+        return _fetch_tau2(options)
+    if name.startswith("tau2-"):
+        _fetch_tau2(options)
+    data = load_task(name).load(options)
     revision = f" at {data.revision}" if data.revision else ""
     return f"{len(data.samples)} items from {data.source}{revision}, hash {data.sha256[:12]}"
+
+
+def _fetch_tau2(options: DataOptions) -> str:
+    """The tasks of τ²-Bench have no other data than the package's; a checkout given needs no fetching."""
+    from longcat_eval.tasks.tau2.source import fetch_tau2, find_source
+
+    if "tau2" not in options.sources:
+        fetch_tau2()
+    source = find_source(options)
+    return f"{source.version} in {source.package}"

@@ -99,7 +99,7 @@ def _show_model_settings(resolved: Resolved) -> None:
 
     console = Console()
     try:
-        model = resolve_roles(resolved, ["agent"])["agent"]
+        model = resolve_roles(resolved, {"agent": ""})["agent"]
     except LongcatEvalError as error:
         console.print(f"\nmodel: {error}", highlight=False, markup=False)
         return

@@ -36,6 +36,14 @@ Compare = Annotated[
     str | None, typer.Option(help="Published columns: kimi,qwen3-next,gemini,longcat, comma separated.")
 ]
 DataDir = Annotated[Path | None, typer.Option(help="Folder with one sub-folder per benchmark.")]
+Tau2Src = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="LONGCAT_EVAL_TAU2_SRC",
+        show_envvar=False,
+        help="A checkout of tau2-bench to use instead of the fetched package.",
+    ),
+]
 
 
 def run(resolved: Resolved) -> None:
@@ -69,11 +77,12 @@ def rescore(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only this task.")] = None,
     data_dir: DataDir = None,
+    tau2_src: Tau2Src = None,
 ) -> None:
     """Judge the kept transcripts again with this version's graders; asks no model."""
     from longcat_eval.cli.rescore import rescore_run
 
-    raise typer.Exit(rescore_run(run, task or [], data_dir))
+    raise typer.Exit(rescore_run(run, task or [], data_dir, tau2_src))
 
 
 @app.command()
@@ -103,13 +112,14 @@ def show(
 
 @app.command()
 def fetch(
-    what: Annotated[list[str], typer.Argument(help="Task names, a suite, or demo-model.")],
+    what: Annotated[list[str], typer.Argument(help="Task names, a suite, tau2, or demo-model.")],
     data_dir: DataDir = None,
+    tau2_src: Tau2Src = None,
 ) -> None:
     """Download and check data now, so that later runs need no network."""
     from longcat_eval.cli.fetch import fetch_all
 
-    raise typer.Exit(fetch_all(what, data_dir))
+    raise typer.Exit(fetch_all(what, data_dir, tau2_src))
 
 
 def doctor(resolved: Resolved) -> None:

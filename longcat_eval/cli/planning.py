@@ -61,7 +61,8 @@ def plan_tasks(settings: RunSettings, tasks: list[Task]) -> tuple[list[PlannedTa
 
 def data_options(settings: RunSettings) -> DataOptions:
     """Where data may come from."""
-    return DataOptions(settings.data_dir, settings.allow_data_drift)
+    sources = {"tau2": settings.tau2_src} if settings.tau2_src else {}
+    return DataOptions(settings.data_dir, settings.allow_data_drift, sources)
 
 
 def refuse_unanswerable(tasks: list[Task], model: ResolvedModel) -> None:

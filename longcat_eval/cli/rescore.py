@@ -4,9 +4,11 @@ import asyncio
 import os
 from pathlib import Path
 
+from longcat_eval.cli.planning import data_options
 from longcat_eval.cli.report import print_run
+from longcat_eval.cli.settings import RunSettings
 from longcat_eval.errors import ExitCode, UsageError, did_you_mean
-from longcat_eval.protocols import DataOptions, Task
+from longcat_eval.protocols import Task
 from longcat_eval.records import AttemptRow, Sample
 from longcat_eval.runners.rescoring import keep, rescore
 from longcat_eval.runners.store import RunData, read_run
@@ -14,16 +16,17 @@ from longcat_eval.runners.workers import WorkerPool
 from longcat_eval.tasks.table import load_task
 
 
-def rescore_run(path: Path, only: list[str], data_dir: Path | None) -> int:
+def rescore_run(path: Path, only: list[str], data_dir: Path | None, tau2_src: Path | None = None) -> int:
     """Rescore, keep what changed, and print the table anew."""
     from rich.console import Console
 
     run, console = read_run(path), Console()
+    sources = RunSettings(data_dir=data_dir, tau2_src=tau2_src)
     names = only or list(run.manifest.tasks)
     for name in names:
         if name not in run.manifest.tasks:
             raise UsageError(f"{path} has no task {name!r}{did_you_mean(name, run.manifest.tasks)}")
-    tasks = {name: _task_with_samples(run, name, data_dir) for name in names}
+    tasks = {name: _task_with_samples(run, name, sources) for name in names}
     pairs = asyncio.run(_rescore(run, tasks))
     changed = [(old, new) for old, new in pairs if _verdict(old) != _verdict(new)]
     keep(path, changed, {name: task.protocol for name, (task, _) in tasks.items()})
@@ -35,12 +38,14 @@ def rescore_run(path: Path, only: list[str], data_dir: Path | None) -> int:
     return ExitCode.OK
 
 
-def _task_with_samples(run: RunData, name: str, data_dir: Path | None) -> tuple[Task, dict[str, Sample]]:
+def _task_with_samples(run: RunData, name: str, sources: RunSettings) -> tuple[Task, dict[str, Sample]]:
     task = load_task(name)
     known = run.manifest.tasks[name].dataset
-    data = task.load(DataOptions(data_dir, allow_drift=bool(known.drift)))
+    data = task.load(data_options(sources.changed(allow_data_drift=bool(known.drift))))
     if data.sha256 != known.sha256:
-        raise UsageError(f"{name}: the run used other data ({known.source}); give it with --data-dir")
+        raise UsageError(
+            f"{name}: the run used other data ({known.source}); give it with --data-dir or --tau2-src"
+        )
     return task, {s.id: s for s in data.samples}
 
 

@@ -9,6 +9,7 @@ from longcat_eval.errors import EnvironmentUnusableError, UsageError, did_you_me
 from longcat_eval.model_backend.probes import served_context
 from longcat_eval.model_backend.resolve import ModelOptions, ResolvedModel, open_model, resolve_model
 from longcat_eval.model_backend.role import Rewriter, Role
+from longcat_eval.model_backend.scripted import PREFIX
 from longcat_eval.protocols import Model, ModelError
 from longcat_eval.records import AttemptKey, Message
 from longcat_eval.runners.manifest import RoleRecord
@@ -39,12 +40,19 @@ def agent_options(settings: RunSettings, origins: Mapping[str, str] | None = Non
     )
 
 
-def side_options(settings: RunSettings, role: str) -> ModelOptions:
-    """The user's or the judge's part; nothing of the agent's sampling is in it."""
+def side_options(settings: RunSettings, role: str, named: str = "") -> ModelOptions:
+    """The user's or the judge's part; nothing of the agent's sampling is in it.
+
+    Without a flag a scripted agent plays the other roles too; `named` is the model the authors use.
+    """
     model = getattr(settings, f"{role}_model")
+    if model is None and (settings.model or "").startswith(PREFIX):
+        model = settings.model
     if model is None:
+        official = f" (its authors use {named})" if named else ""
         raise EnvironmentUnusableError(
-            f"this run needs a {role} model; give --{role}-model, and --{role}-base-url where it is served"
+            f"this run needs a {role} model; give --{role}-model{official}, and --{role}-base-url where it is"
+            " served"
         )
     return ModelOptions(
         model=model,
@@ -54,10 +62,11 @@ def side_options(settings: RunSettings, role: str) -> ModelOptions:
     )
 
 
-def resolve_roles(given: Resolved, needed: Sequence[str]) -> dict[str, ResolvedModel]:
-    """Resolve the agent and every other role the tasks need."""
+def resolve_roles(given: Resolved, needed: Mapping[str, str]) -> dict[str, ResolvedModel]:
+    """Resolve the agent and the other roles the tasks need; `needed` has the model their authors use there."""
     options = {"agent": agent_options(given.settings, given.origins)}
-    options |= {role: side_options(given.settings, role) for role in needed if role != "agent"}
+    others = {role: named for role, named in needed.items() if role != "agent"}
+    options |= {role: side_options(given.settings, role, named) for role, named in others.items()}
     return {role: resolve_model(said, role=role, env=os.environ) for role, said in options.items()}
 
 

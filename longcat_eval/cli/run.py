@@ -6,21 +6,32 @@ import os
 import resource
 import shlex
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from longcat_eval import __version__
 from longcat_eval.cli.directory import open_session, public_argv, shard_of
 from longcat_eval.cli.live import LiveDisplay, PlainLines, Progress
 from longcat_eval.cli.planning import chosen_tasks, data_options, plan_tasks, refuse_unanswerable
+from longcat_eval.cli.prices import require_prices
 from longcat_eval.cli.report import check_compare, print_run
-from longcat_eval.cli.roles import agent_options, innermost, open_role, parse_concurrency, resolve_roles
+from longcat_eval.cli.roles import (
+    References,
+    agent_options,
+    innermost,
+    open_role,
+    parse_concurrency,
+    resolve_roles,
+)
 from longcat_eval.cli.settings import Resolved, RunSettings, parse_seconds
-from longcat_eval.errors import EnvironmentUnusableError, ExitCode, UsageError
+from longcat_eval.errors import EnvironmentUnusableError, ExitCode
 from longcat_eval.model_backend.resolve import ResolvedModel
 from longcat_eval.model_backend.role import Role
+from longcat_eval.model_backend.scripted import NULL
+from longcat_eval.protocols import Conversational, Task
+from longcat_eval.records import AttemptKey, Message
 from longcat_eval.runners.budget import Budget
 from longcat_eval.runners.plan import PlannedTask
 from longcat_eval.runners.session import Session
@@ -45,14 +56,12 @@ def execute(resolved: Resolved) -> int:
     check_compare(settings.compare)
     budget_of(settings)
     tasks, not_run = chosen_tasks(settings)
-    models = resolve_roles(resolved, sorted({r for t in tasks for r in t.protocol.roles}))
+    models = resolve_roles(resolved, needed_roles(tasks))
     say(first_line(models["agent"], settings))
     for note in models["agent"].notes:
         say(f"  note: {note}")
-    if settings.max_cost is not None and not models["agent"].price_record:
-        raise UsageError(
-            "--max-cost needs a price: --set price.prompt=… --set price.completion=… ($/M tokens)"
-        )
+    if settings.max_cost is not None:
+        require_prices(models)
     refuse_unanswerable(tasks, models["agent"])
     planned, absent = plan_tasks(settings, tasks)
     not_run |= absent
@@ -68,11 +77,18 @@ def execute(resolved: Resolved) -> int:
         from longcat_eval.cli.estimate import print_estimate
 
         streams = parse_concurrency(settings.concurrency)
-        print_estimate(console, planned, models["agent"], streams, settings.output)
+        print_estimate(console, planned, models, streams, settings.output)
         return ExitCode.OK
     gc.set_threshold(*COLLECT_SELDOM)
     raise_open_files()
     return asyncio.run(_run(resolved, planned, not_run, models, console))
+
+
+def needed_roles(tasks: Sequence[Task]) -> dict[str, str]:
+    """The roles that the tasks have, each with the model their authors use in it, where they name one."""
+    roles = sorted({role for task in tasks for role in task.protocol.roles})
+    named = {role: model for task in tasks for role, model in task.protocol.role_models.items()}
+    return {role: named.get(role, "") for role in roles}
 
 
 def raise_open_files() -> None:
@@ -103,7 +119,7 @@ async def _run(
     async with AsyncExitStack() as stack:
         roles = {}
         for name, model in models.items():
-            roles[name] = await open_role(model, settings, references(planned))
+            roles[name] = await open_role(model, settings, script_lines(planned, model))
             stack.push_async_callback(roles[name].model.close)
         session = open_session(resolved, planned, not_run, models, roles)
         stack.callback(session.close)
@@ -155,13 +171,15 @@ def budget_of(settings: RunSettings) -> Budget:
     )
 
 
-def references(planned: list[PlannedTask]) -> Any:
-    """What `scripted/oracle` may know: the gold replies of a sample, by role."""
+def script_lines(planned: list[PlannedTask], model: ResolvedModel) -> References:
+    """What a script may know of a sample, by role: `scripted/null` how to do nothing, all others the gold."""
     samples = {(p.task.name, s.id): (p.task, s) for p in planned for s in p.samples}
 
-    def look_up(key: Any) -> Any:
+    def look_up(key: AttemptKey) -> Mapping[str, Sequence[Message]]:
         task, sample = samples[key.task, key.sample]
-        return task.reference(sample, key.repeat)
+        if model.name != NULL:
+            return task.reference(sample, key.repeat)
+        return task.idle(sample, key.repeat) if isinstance(task, Conversational) else {}
 
     return look_up
 

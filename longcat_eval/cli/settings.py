@@ -92,6 +92,9 @@ class RunSettings:
     data_dir: Path | None = setting(
         None, "--data-dir", DATA, "Folder with one sub-folder per benchmark, used before the hub."
     )
+    tau2_src: Path | None = setting(
+        None, "--tau2-src", DATA, "An upstream checkout of tau2-bench to use instead of the fetched package."
+    )
     allow_data_drift: bool = setting(
         False,
         "--allow-data-drift",

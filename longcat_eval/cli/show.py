@@ -1,15 +1,23 @@
-"""`longcat-eval show`: transcripts one can read, in the terminal."""
+"""`longcat-eval show`: transcripts one can read, in the terminal.
 
+A dialogue is printed as it went on: of every call only what its role has not seen in an earlier one, and what
+another role just said is not repeated.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longcat_eval.cli.terminal import visible
 from longcat_eval.errors import ExitCode, UsageError, did_you_mean
-from longcat_eval.records import AttemptRow, Call, Outcome
+from longcat_eval.records import AttemptRow, Call, Outcome, Transcript, Wire
 from longcat_eval.runners.store import read_run, read_transcript
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+DIM, SPEAKER, FAILED = "dim", "bold cyan", "red"
+SHORT_TEXT = 60
 
 
 def show_transcripts(
@@ -29,53 +37,139 @@ def show_transcripts(
     ]
     if not rows:
         raise UsageError(f"no attempt in {path} matches")
-    console = Console()
+    printer = Printer(Console())
     for row in rows[:limit]:
-        _print_attempt(console, path, row)
+        printer.attempt(row, read_transcript(path, row))
     if len(rows) > limit:
-        console.print(f"… and {len(rows) - limit} more; --limit shows more")
+        printer.line(f"… and {len(rows) - limit} more; --limit shows more")
     return ExitCode.OK
 
 
-def _print_attempt(console: "Console", path: Path, row: AttemptRow) -> None:
-    from rich.text import Text
+class Printer:
+    """Prints attempts; nothing in them is markup, and nothing steers the terminal."""
 
-    console.rule(Text(str(row.key)), align="left")
-    for call in read_transcript(path, row).calls:
-        _print_call(console, call)
-    verdict = f"{row.outcome}" + (f" ({row.reason})" if row.reason else "")
-    value = "no score" if row.value is None else f"score {row.value:g}"
-    line = Text.assemble((value, "bold"), f" · {verdict} · extracted {row.extracted!r} by rule {row.rule}")
-    console.print(line)
-    if row.error:
-        console.print(visible(row.error), style="red", markup=False, highlight=False)
-    console.print()
+    def __init__(self, console: "Console") -> None:
+        self.console = console
+
+    def attempt(self, row: AttemptRow, transcript: Transcript) -> None:
+        """One attempt: its calls, how it ended, and its verdict."""
+        from rich.text import Text
+
+        self.console.rule(Text(visible(str(row.key))), align="left")
+        before: dict[str, Call] = {}
+        heard: Call | None = None
+        for call in transcript.calls:
+            self._call(call, before.get(call.role), heard)
+            before[call.role] = heard = call
+        if kept := " · ".join(artifact_words(transcript.artifacts)):
+            self.line(kept, DIM)
+        self._verdict(row)
+        if error := transcript.error or row.error:
+            self.line(error, FAILED)
+        self.console.print()
+
+    def _verdict(self, row: AttemptRow) -> None:
+        from rich.text import Text
+
+        said = [f"{row.outcome}" + (f" ({row.reason})" if row.reason else "")]
+        if row.extracted is not None or row.rule is not None:
+            said.append(f"extracted {row.extracted!r} by rule {row.rule}")
+        said += [f"{name} {value:g}" for name, value in row.metrics.items()]
+        value = "no score" if row.value is None else f"score {row.value:g}"
+        self.console.print(Text.assemble((value, "bold"), visible(f" · {' · '.join(said)}")))
+
+    def _call(self, call: Call, before: Call | None, heard: Call | None) -> None:
+        again = ", asked again" if before is not None and before.turn == call.turn else ""
+        settings = _settings(call.request, before.request if before else {})
+        shown = f": {settings}" if settings else ""
+        self.line(f"{call.role}, turn {call.turn}{again}{shown}", DIM)
+        for tool in call.request.get("tools", []):
+            self.line(f"tool {_signature(tool.get('function', {}))}", DIM)
+        names = _call_names(before)
+        for message in _unseen(call, before, heard):
+            self._message(message, names)
+        self._reply(call)
+
+    def _message(self, message: Wire, names: dict[str, str]) -> None:
+        """A message of a prompt; `names` are those of the tools by the id of their call."""
+        role, text = str(message["role"]), str(message.get("content") or "")
+        if role == "tool":
+            name = names.get(str(message.get("tool_call_id")), "")
+            failed = text.startswith("Error")
+            label = f"tool result{' of ' if name else ''}{name}{': an error' if failed else ''}"
+            self.text(label, text, FAILED if failed else SPEAKER)
+            return
+        if text or not message.get("tool_calls"):
+            self.text(role, text)
+        self._calls(role, message)
+
+    def _reply(self, call: Call) -> None:
+        reply = call.completion
+        who = "assistant" if call.role == "agent" else f"assistant as {call.role}"
+        if reply.message.reasoning:
+            self.text(f"{who} (reasoning)", reply.message.reasoning)
+        wire = {"content": reply.text, **reply.message.wire()}
+        if reply.text or not wire.get("tool_calls"):
+            self.text(who, reply.text)
+        self._calls(who, wire)
+        tokens = f"{reply.usage.prompt_tokens} + {reply.usage.completion_tokens} tokens"
+        cached = " · from the cache" if reply.cached else ""
+        self.line(f"{reply.finish_reason} · {tokens} · {reply.seconds:.2f} s{cached}", DIM)
+
+    def _calls(self, who: str, message: Wire) -> None:
+        for call in message.get("tool_calls") or []:
+            function = call["function"]
+            self.text(f"{who} calls", f"{function['name']}({function['arguments']})")
+
+    def text(self, who: str, text: str, style: str = SPEAKER) -> None:
+        """A heading and the text below it."""
+        self.line(who, style)
+        self.line(text)
+
+    def line(self, text: str, style: str = "") -> None:
+        """Text as it is, with what would steer the terminal made visible."""
+        self.console.print(visible(text), style=style, markup=False, highlight=False, soft_wrap=True)
 
 
-def _print_call(console: "Console", call: Call) -> None:
-    settings = {k: v for k, v in call.request.items() if k not in ("messages", "tools")}
-    console.print(f"request as {call.role}, turn {call.turn}: {settings}", style="dim", markup=False)
-    for tool in call.request.get("tools", []):
-        console.print(f"tool {tool}", style="dim", markup=False)
-    for message in call.request["messages"]:
-        _print_message(console, message["role"], message)
-    reply = call.completion
-    if reply.message.reasoning:
-        _print_text(console, "assistant (reasoning)", reply.message.reasoning)
-    _print_message(console, "assistant", {"content": reply.text, **reply.message.wire()})
-    console.print(
-        f"{reply.finish_reason} · {reply.usage.prompt_tokens} + {reply.usage.completion_tokens} tokens · "
-        f"{reply.seconds:.2f} s" + (" · from the cache" if reply.cached else ""),
-        style="dim",
-    )
+def artifact_words(artifacts: dict[str, Any]) -> Iterator[str]:
+    """`steps 12` for numbers and short texts, `trajectory (24 kept)` for what is larger."""
+    large = []
+    for name, value in artifacts.items():
+        if isinstance(value, list | dict):
+            large.append(f"{name} ({len(value)} kept)")
+        elif isinstance(value, str) and len(value) > SHORT_TEXT:
+            large.append(f"{name} ({len(value)} characters kept)")
+        elif value not in (None, ""):
+            yield f"{name} {value}"
+    yield from large
 
 
-def _print_message(console: "Console", who: str, message: dict[str, Any]) -> None:
-    _print_text(console, who, message.get("content") or "")
-    for call in message.get("tool_calls") or []:
-        _print_text(console, f"{who} calls", f"{call['function']['name']}({call['function']['arguments']})")
+def _settings(request: Wire, before: Wire) -> dict[str, Any]:
+    """What a call was asked at, less what is as in the role's call before."""
+    own = {name: value for name, value in request.items() if name not in ("messages", "tools")}
+    return {name: value for name, value in own.items() if name not in before or before[name] != value}
 
 
-def _print_text(console: "Console", who: str, text: Any) -> None:
-    console.print(f"[bold cyan]{who}[/bold cyan]")
-    console.print(visible(str(text)), markup=False, highlight=False, soft_wrap=True)
+def _unseen(call: Call, before: Call | None, heard: Call | None) -> list[Wire]:
+    """The messages that nothing printed above shows: not the role's own last reply, not what it just heard."""
+    messages: list[Wire] = call.request["messages"]
+    if before is not None and call.shared and messages and messages[0] == before.completion.message.wire():
+        messages = messages[1:]
+    if heard is not None and heard.role != call.role and messages:
+        last = messages[-1]
+        if last["role"] == "user" and last.get("content") == heard.completion.text:
+            messages = messages[:-1]
+    return messages
+
+
+def _call_names(before: Call | None) -> dict[str, str]:
+    calls = before.completion.message.tool_calls if before is not None else ()
+    return {call.id: call.name for call in calls}
+
+
+def _signature(function: Wire) -> str:
+    """`cancel(id, reason): first line of the description`."""
+    known = function.get("parameters") or {}
+    parameters = ", ".join((known.get("properties") or {}) if isinstance(known, dict) else ())
+    lines = str(function.get("description") or "").strip().splitlines()
+    return f"{function.get('name')}({parameters})" + (f": {lines[0]}" if lines else "")

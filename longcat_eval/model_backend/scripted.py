@@ -14,6 +14,7 @@ from longcat_eval.protocols import ModelError
 from longcat_eval.records import AttemptKey, Completion, Message, Outcome, Request, RequestMeta, Wire
 
 PREFIX = "scripted/"
+ORACLE, NULL = f"{PREFIX}oracle", f"{PREFIX}null"
 
 References = Callable[[AttemptKey], Mapping[str, Sequence[Message]]]
 
@@ -43,26 +44,20 @@ class ScriptedModel:
         """Nothing to release."""
 
 
-class Null:
-    """`scripted/null`: an empty reply to everything."""
+class Lines:
+    """`scripted/oracle` and `scripted/null`: a task's own lines for a sample, by role and turn.
+
+    The oracle's are the gold replies, null's what an agent that does nothing says: nothing at all, unless the
+    task says otherwise. An empty reply once they are used up.
+    """
+
+    def __init__(self, lines: References | None = None) -> None:
+        self.lines = lines
 
     def reply(self, meta: RequestMeta) -> Completion:
-        """Return the empty reply."""
-        return Completion(Message("assistant", content=""), finish_reason="stop")
-
-
-class Oracle:
-    """`scripted/oracle`: the reference replies of the sample, turn by turn; empty once they are used up."""
-
-    def __init__(self, references: References) -> None:
-        self.references = references
-
-    def reply(self, meta: RequestMeta) -> Completion:
-        """Return reference number `turn` of the role."""
-        gold = self.references(meta.key).get(meta.role, ())
-        if meta.turn >= len(gold):
-            return Null().reply(meta)
-        message = gold[meta.turn]
+        """Return line number `turn` of the role."""
+        said = self.lines(meta.key).get(meta.role, ()) if self.lines else ()
+        message = said[meta.turn] if meta.turn < len(said) else Message("assistant", content="")
         return Completion(message, finish_reason="tool_calls" if message.tool_calls else "stop")
 
 
@@ -166,11 +161,9 @@ def _completion(where: str, entry: RecordedReply) -> Completion:
 
 
 def script_named(name: str) -> Script | None:
-    """Return the script of a `scripted/...` name; None for the oracle, which needs the references first."""
+    """Return the script of a `scripted/...` name; None for oracle and null, which need a task's lines."""
     what = name.removeprefix(PREFIX)
-    if what == "null":
-        return Null()
-    if what == "oracle":
+    if name in (ORACLE, NULL):
         return None
     if not what.endswith(".jsonl"):
         hint = did_you_mean(what, ("oracle", "null"))

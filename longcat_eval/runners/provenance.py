@@ -14,6 +14,7 @@ from longcat_eval.runners.manifest import Invocation
 PACKAGES = (
     "aiohttp",
     "antlr4-python3-runtime",
+    "docstring-parser",
     "huggingface-hub",
     "latex2sympy2_extended",
     "math-verify",
@@ -21,6 +22,7 @@ PACKAGES = (
     "numpy",
     "openai",
     "pyarrow",
+    "pydantic",
     "scipy",
     "sympy",
     "xllamacpp",
@@ -29,7 +31,7 @@ PACKAGES = (
 
 def invocation(argv: list[str], settings: dict[str, Any]) -> Invocation:
     """Describe this start of the program."""
-    commit, dirty = _git_state(Path(__file__).resolve().parents[2])
+    commit, dirty = git_state(Path(__file__).resolve().parents[2])
     return Invocation(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         argv=argv,
@@ -50,8 +52,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git_state(root: Path) -> tuple[str | None, bool | None]:
-    """Commit and dirty flag of our own checkout; (None, None) for an installed wheel."""
+def git_state(root: Path) -> tuple[str | None, bool | None]:
+    """Commit and dirty flag of a checkout; (None, None) where `root` is none, such as an installed wheel."""
     if not (root / ".git").exists():
         return None, None
     try:

@@ -6,6 +6,10 @@ from longcat_eval.errors import UsageError, did_you_mean
 from longcat_eval.protocols import Task
 
 TASKS: dict[str, str] = {
+    "tau2-airline": "longcat_eval.tasks.tau2.task:tau2_airline",
+    "tau2-retail": "longcat_eval.tasks.tau2.task:tau2_retail",
+    "tau2-telecom": "longcat_eval.tasks.tau2.task:tau2_telecom",
+    "tau2-telecom-full": "longcat_eval.tasks.tau2.task:tau2_telecom_full",
     "mmlu": "longcat_eval.tasks.mmlu:mmlu",
     "mmlu-pro": "longcat_eval.tasks.mmlu_pro:mmlu_pro",
     "ceval": "longcat_eval.tasks.ceval:ceval",
@@ -18,6 +22,10 @@ TASKS: dict[str, str] = {
 }
 
 DESCRIPTIONS: dict[str, str] = {
+    "tau2-airline": "τ²-Bench, 50 dialogues with a simulated airline customer, 8 trials",
+    "tau2-retail": "τ²-Bench, 114 dialogues with a simulated shop customer, 8 trials",
+    "tau2-telecom": "τ²-Bench, 114 dialogues in which the customer has tools too, 8 trials",
+    "tau2-telecom-full": "all 2,285 telecom dialogues of τ²-Bench; not on the card",
     "mmlu": "14,042 four-option questions of 57 subjects",
     "mmlu-pro": "12,032 harder questions of 14 fields, up to ten options",
     "ceval": "C-Eval, 1,346 Chinese questions of 52 subjects (validation split)",

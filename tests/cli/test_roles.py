@@ -20,8 +20,8 @@ def settings(**values: object) -> Resolved:
 
 @pytest.mark.parametrize("role", ["user", "judge"])
 def test_a_missing_role_is_exit_5_with_the_flag(role: str) -> None:
-    with pytest.raises(EnvironmentUnusableError, match=f"give --{role}-model"):
-        resolve_roles(settings(), ["agent", role])
+    with pytest.raises(EnvironmentUnusableError, match=rf"give --{role}-model \(its authors use gpt-9\)"):
+        resolve_roles(settings(), {"agent": "", role: "gpt-9"})
 
 
 def test_the_agents_settings_do_not_leak(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +34,7 @@ def test_the_agents_settings_do_not_leak(monkeypatch: pytest.MonkeyPatch) -> Non
             user_base_url="http://user:2/v1",
             user_api_key_env="USER_KEY",
         ),
-        ["agent", "user"],
+        {"agent": "", "user": ""},
     )
     agent, user = roles["agent"], roles["user"]
     assert (agent.sampling["top_k"], agent.endpoint, agent.api_key) == (9, "http://agent:1/v1", None)

@@ -6,7 +6,7 @@ import pytest
 
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.model_backend import demo_model
-from longcat_eval.model_backend.demo_model import cached_model, fetch_demo_model, pip_error
+from longcat_eval.model_backend.demo_model import cached_model, fetch_demo_model
 
 CONTENT = b"GGUF and so on"
 
@@ -82,10 +82,3 @@ def test_the_users_own_file_wins(tmp_path: Path) -> None:
     assert fetch_demo_model({"LONGCAT_EVAL_DEMO_MODEL": str(own)}) == own
     with pytest.raises(EnvironmentUnusableError, match=r"gone\.gguf, which is no file"):
         fetch_demo_model({"LONGCAT_EVAL_DEMO_MODEL": str(tmp_path / "gone.gguf")})
-
-
-def test_pip_errors_lose_their_credentials() -> None:
-    said = pip_error("WARNING: x\nERROR: Could not fetch https://user:pass-word@index.example/simple\n\n")
-    assert said == "Could not fetch https://index.example/simple"
-    assert pip_error("") == "no reason given"
-    assert pip_error("/usr/bin/python: No module named pip\n") == "/usr/bin/python: No module named pip"
