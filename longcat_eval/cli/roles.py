@@ -63,7 +63,7 @@ def side_options(settings: RunSettings, role: str, named: str = "") -> ModelOpti
 
 
 def resolve_roles(given: Resolved, needed: Mapping[str, str]) -> dict[str, ResolvedModel]:
-    """Resolve the agent and the other roles the tasks need; `needed` has the model their authors use there."""
+    """Resolve the agent and the other roles needed; `needed` has the model that the authors use in each."""
     options = {"agent": agent_options(given.settings, given.origins)}
     others = {role: named for role, named in needed.items() if role != "agent"}
     options |= {role: side_options(given.settings, role, named) for role, named in others.items()}

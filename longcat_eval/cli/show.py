@@ -16,7 +16,7 @@ from longcat_eval.runners.store import read_run, read_transcript
 if TYPE_CHECKING:
     from rich.console import Console
 
-DIM, SPEAKER, FAILED = "dim", "bold cyan", "red"
+DIM, PROMPT, REPLY, FAILED = "dim", "bold cyan", "bold green", "red"
 SHORT_TEXT = 60
 
 
@@ -53,9 +53,8 @@ class Printer:
 
     def attempt(self, row: AttemptRow, transcript: Transcript) -> None:
         """One attempt: its calls, how it ended, and its verdict."""
-        from rich.text import Text
-
-        self.console.rule(Text(visible(str(row.key))), align="left")
+        self.console.rule()
+        self.line(str(row.key), "bold")
         before: dict[str, Call] = {}
         heard: Call | None = None
         for call in transcript.calls:
@@ -91,37 +90,39 @@ class Printer:
         self._reply(call)
 
     def _message(self, message: Wire, names: dict[str, str]) -> None:
-        """A message of a prompt; `names` are those of the tools by the id of their call."""
+        """A message of a prompt; `names` are those of the tools by the id of their call.
+
+        A tool result that begins with `Error` is marked as one: on the wire nothing else tells.
+        """
         role, text = str(message["role"]), str(message.get("content") or "")
         if role == "tool":
             name = names.get(str(message.get("tool_call_id")), "")
             failed = text.startswith("Error")
             label = f"tool result{' of ' if name else ''}{name}{': an error' if failed else ''}"
-            self.text(label, text, FAILED if failed else SPEAKER)
+            self.text(label, text, FAILED if failed else PROMPT)
             return
         if text or not message.get("tool_calls"):
-            self.text(role, text)
-        self._calls(role, message)
+            self.text(role, text, PROMPT)
+        self._calls(role, message, PROMPT)
 
     def _reply(self, call: Call) -> None:
         reply = call.completion
-        who = "assistant" if call.role == "agent" else f"assistant as {call.role}"
         if reply.message.reasoning:
-            self.text(f"{who} (reasoning)", reply.message.reasoning)
+            self.text(f"{call.role} reasons", reply.message.reasoning, REPLY)
         wire = {"content": reply.text, **reply.message.wire()}
         if reply.text or not wire.get("tool_calls"):
-            self.text(who, reply.text)
-        self._calls(who, wire)
+            self.text(f"{call.role} replies", reply.text, REPLY)
+        self._calls(call.role, wire, REPLY)
         tokens = f"{reply.usage.prompt_tokens} + {reply.usage.completion_tokens} tokens"
         cached = " · from the cache" if reply.cached else ""
         self.line(f"{reply.finish_reason} · {tokens} · {reply.seconds:.2f} s{cached}", DIM)
 
-    def _calls(self, who: str, message: Wire) -> None:
+    def _calls(self, who: str, message: Wire, style: str) -> None:
         for call in message.get("tool_calls") or []:
             function = call["function"]
-            self.text(f"{who} calls", f"{function['name']}({function['arguments']})")
+            self.text(f"{who} calls", f"{function['name']}({function['arguments']})", style)
 
-    def text(self, who: str, text: str, style: str = SPEAKER) -> None:
+    def text(self, who: str, text: str, style: str) -> None:
         """A heading and the text below it."""
         self.line(who, style)
         self.line(text)
@@ -151,7 +152,7 @@ def _settings(request: Wire, before: Wire) -> dict[str, Any]:
 
 
 def _unseen(call: Call, before: Call | None, heard: Call | None) -> list[Wire]:
-    """The messages that nothing printed above shows: not the role's own last reply, not what it just heard."""
+    """The messages that are not printed yet: without the role's own last reply, and what it just heard."""
     messages: list[Wire] = call.request["messages"]
     if before is not None and call.shared and messages and messages[0] == before.completion.message.wire():
         messages = messages[1:]
@@ -163,6 +164,7 @@ def _unseen(call: Call, before: Call | None, heard: Call | None) -> list[Wire]:
 
 
 def _call_names(before: Call | None) -> dict[str, str]:
+    """The tools of the calls that the role made last, by the id its results come back under."""
     calls = before.completion.message.tool_calls if before is not None else ()
     return {call.id: call.name for call in calls}
 

@@ -70,8 +70,8 @@ async def open_model(
 ) -> Model:
     """Open a model for use, starting the embedded server where it is the one; `close` ends all of it.
 
-    `references` are a task's lines for `scripted/oracle` or `scripted/null`, `cache` the file and namespace of a
-    response cache.
+    `references` are a task's lines for `scripted/oracle` or `scripted/null`, `cache` the file and namespace
+    of a response cache.
     Wrappers from the outside in: fields left out, tools in the prompt, cache, endpoint.
     """
     from longcat_eval.model_backend.cache import CachedModel

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from longcat_eval.records import Outcome
-from longcat_eval.reports import statistics
+from longcat_eval.reports import statistics, texts
 from longcat_eval.reports.published import load_published
 from longcat_eval.reports.rows import ResultRow
 from longcat_eval.reports.table import MARKS, Cell, Row, Table
@@ -14,11 +14,8 @@ METHODS = {
     statistics.CLUSTERED_WILSON: "Wilson with the effective number of questions, near 0 and 100",
 }
 
-FLOORS = {"null": "doing nothing", "chance": "guessing"}
+FLOORS = {"null": "doing nothing", "chance": "guessing", "transfer": "always transferring to a human"}
 """What the floors of the tasks are called in print; one of zero is not printed."""
-
-RATES = ("no_answer", "length_limit")
-"""Shares of attempts among a task's metrics; how attempts ended is told elsewhere."""
 
 Said = tuple[str, str, str]
 """Whose (empty where there is but one run), which benchmark, what."""
@@ -27,7 +24,7 @@ Said = tuple[str, str, str]
 def notes(table: Table) -> list[str]:
     """The notes that apply to this table, one sentence or list each, in print order."""
     mixed = [f"mixed: {line}." for line in table.mixed]
-    ours = [*_reading(table), *_beside(table), *_floors(table)]
+    ours = [*_reading(table), *_conditions(table), *_beside(table), *_floors(table), *_under_floors(table)]
     return [*_marks(table), *_missing(table), *mixed, *ours, *_sources(table)]
 
 
@@ -50,15 +47,29 @@ def short_label(label: str) -> str:
     return label.partition(" (")[0]
 
 
-def _listed(said: Iterable[Said]) -> str:
-    """`MMLU, CEval: 20 of 500; …`: benchmarks of which the same is said stand together."""
+def _together(said: Iterable[Said]) -> list[str]:
+    """`MMLU, CEval: 20 of 500`: benchmarks of which the same is said stand together."""
     together: dict[tuple[str, str], list[str]] = {}
     for whose, label, what in said:
         together.setdefault((whose, what), []).append(label)
-    return "; ".join(
+    return [
         f"{whose}{' ' if whose else ''}{', '.join(labels)}: {what}"
         for (whose, what), labels in together.items()
-    )
+    ]
+
+
+def _listed(said: Iterable[Said]) -> str:
+    return "; ".join(_together(said))
+
+
+def _said_once(said: Iterable[Said]) -> list[Said]:
+    """Without whose it is where the same is said of all results of a benchmark."""
+    every = list(said)
+    texts: dict[str, set[str]] = {}
+    for _, label, what in every:
+        texts.setdefault(label, set()).add(what)
+    once = ((whose if len(texts[label]) > 1 else "", label, what) for whose, label, what in every)
+    return list(dict.fromkeys(once))
 
 
 def _marks(table: Table) -> Iterable[str]:
@@ -105,28 +116,57 @@ def _reading(table: Table) -> Iterable[str]:
         )
 
 
+def _conditions(table: Table) -> Iterable[str]:
+    """Per set of benchmarks the protocol, the other models at their sampling, limits and the tool parser."""
+    said = [
+        (whose, label, ", ".join([f"protocol {r.protocol}", *map(" ".join, r.conditions.items())]))
+        for whose, label, r in _results(table)
+        if r.conditions
+    ]
+    for line in _together(_said_once(said)):
+        yield f"{line}."
+
+
 def _beside(table: Table) -> Iterable[str]:
-    """The other numbers of our results: macro average, groups, majority vote, pass@k and pass^k."""
-    said = []
-    for whose, label, result in _results(table):
-        others = {k: v for k, v in result.metrics.items() if k not in (result.headline, *RATES)}
-        if others.get("macro") == result.value:
-            others.pop("macro", None)
-        if others:
-            said.append((whose, label, ", ".join(f"{name} {value:.2f}" for name, value in others.items())))
-    if said:
+    """The other numbers of our results: macro average, groups, majority vote, means, pass@k and pass^k."""
+    said = [(whose, label, ", ".join(texts.others(result))) for whose, label, result in _results(table)]
+    if said := [each for each in said if each[2]]:
         yield f"Beside the score; {_listed(said)}."
 
 
 def _floors(table: Table) -> Iterable[str]:
-    said = {
-        (label, f"{FLOORS.get(name, name)} {value:.2f}"): None
-        for _, label, result in _results(table)
-        for name, value in result.floors.items()
-        if value > 0
-    }
+    said = []
+    for whose, label, result in _results(table):
+        known = [
+            f"{FLOORS.get(name, name)} {value:.2f}" for name, value in result.floors.items() if value > 0
+        ]
+        if known:
+            said.append((whose, label, ", ".join(known)))
     if said:
-        yield f"Floors, scored without any skill; {_listed(('', label, text) for label, text in said)}."
+        yield f"Floors, scored without any skill; {_listed(_said_once(said))}."
+
+
+def _under_floors(table: Table) -> Iterable[str]:
+    """Values no better than a floor: ours by their own, published ones by that of all questions."""
+    said: dict[str, list[str]] = {column.label: [] for column in table.columns}
+    for row in table.rows:
+        results = [cell.result for cell in row.cells if cell.result is not None]
+        whole = next((r.floors for r in results if not r.subset and not r.drift), {})
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            floors = whole if cell.result is None else cell.result.floors
+            name = max(floors, key=floors.__getitem__, default="")
+            value = _value(cell)
+            if name and value is not None and round(value, 2) <= round(floors[name], 2) > 0:
+                text = f"{short_label(row.label)} {cell.text} <= {FLOORS.get(name, name)} {floors[name]:.2f}"
+                said[column.label].append(text)
+    if lists := [f"{label} ({', '.join(found)})" for label, found in said.items() if found]:
+        yield f"at or below a floor: {'; '.join(lists)}."
+
+
+def _value(cell: Cell) -> float | None:
+    if cell.result is not None:
+        return cell.result.value
+    return float(cell.published.text) if cell.published is not None and cell.published.reported else None
 
 
 def _sources(table: Table) -> Iterable[str]:

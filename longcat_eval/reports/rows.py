@@ -1,7 +1,7 @@
 """One benchmark of one run as numbers: `ResultRow`, the unit of every table, export and comparison."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from math import fsum
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ import msgspec
 from longcat_eval.errors import UsageError
 from longcat_eval.records import Aggregate, AttemptRow
 from longcat_eval.reports import statistics
+from longcat_eval.reports.conditions import conditions
 from longcat_eval.runners.manifest import TaskRecord
 
 if TYPE_CHECKING:
@@ -23,8 +24,10 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     `correct` sums the values of the `valid` attempts of `attempts` = n x k expected ones, `coverage` is their
     ratio. `value` is None while no attempt is valid. `bounds`, the score with all lost attempts wrong and
     with all right, is None where none is lost. `ci_method` names the rule of `statistics.interval`; interval
-    and bounds are None where the headline is no mean over questions. `tokens` are (prompt, completion),
-    `cost` is in US dollars and None where a price is unknown, `seconds` sums over attempts.
+    and bounds are None where the headline is no mean over questions. `conditions` are what else results must
+    share to be compared (`conditions.conditions`); `means` are plain numbers over attempts, no percentages.
+    `tokens` are (prompt, completion), `cost` is in US dollars and None where a price is unknown, `seconds`
+    sums over attempts.
     """
 
     task: str
@@ -50,8 +53,10 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     prompt_hash: str
     grader: str
     dataset_sha256: str
+    conditions: dict[str, str]
     headline: str
     metrics: dict[str, float]
+    means: dict[str, float]
     floors: dict[str, float]
     tokens: tuple[int, int]
     cost: float | None
@@ -65,7 +70,7 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
-        """What must agree before two results may stand in one row: protocol, prompts, grader, data."""
+        """What must agree, like `conditions`, for two results to share a row: protocol to data."""
         return self.protocol, self.prompt_hash, self.grader, self.dataset_sha256
 
 
@@ -80,11 +85,16 @@ def result_rows(run: "RunData") -> list[ResultRow]:
     for row in run.rows:
         if row.task in by_task:
             by_task[row.task].append(row)
-    return [result_row(name, record, by_task[name]) for name, record in run.manifest.tasks.items()]
+    return [
+        result_row(name, record, by_task[name], conditions(run.manifest, name))
+        for name, record in run.manifest.tasks.items()
+    ]
 
 
-def result_row(task: str, record: TaskRecord, rows: Sequence[AttemptRow]) -> ResultRow:
-    """Summarise the attempts of one benchmark."""
+def result_row(
+    task: str, record: TaskRecord, rows: Sequence[AttemptRow], shared: Mapping[str, str] | None = None
+) -> ResultRow:
+    """Summarise the attempts of one benchmark; `shared` are its conditions."""
     valid = [row for row in rows if row.value is not None and row.outcome.valid]
     questions = by_question(valid)
     n, k, protocol = record.selected, record.repeats, record.protocol
@@ -115,8 +125,10 @@ def result_row(task: str, record: TaskRecord, rows: Sequence[AttemptRow]) -> Res
         prompt_hash=protocol.prompt_hash,
         grader=protocol.grader,
         dataset_sha256=record.dataset.sha256,
+        conditions=dict(shared or {}),
         headline=aggregate.headline if aggregate else "",
-        metrics={name: percent(x) for name, x in _metrics(aggregate, questions, k).items()},
+        metrics={name: percent(x) for name, x in _metrics(aggregate, questions, n, k).items()},
+        means=dict(aggregate.means) if aggregate else {},
         floors={name: percent(x) for name, x in record.floors.items()},
         tokens=(sum(row.prompt_tokens for row in rows), sum(row.completion_tokens for row in rows)),
         cost=total_cost(row.cost for row in rows),
@@ -167,15 +179,10 @@ def _aggregate(task: str, valid: Sequence[AttemptRow]) -> Aggregate | None:
         return Aggregate("avg@k", {"avg@k": statistics.avg_at_k(by_question(valid))})
 
 
-def _metrics(aggregate: Aggregate | None, questions: list[list[float]], k: int) -> dict[str, float]:
-    """The task's own metrics; for repeated right-or-wrong attempts also pass@k and pass^k."""
+def _metrics(aggregate: Aggregate | None, questions: list[list[float]], n: int, k: int) -> dict[str, float]:
+    """The task's own metrics; for repeated right-or-wrong attempts also the curves of pass@k and pass^k."""
     metrics = dict(aggregate.metrics) if aggregate else {}
-    whole = [values for values in questions if len(values) >= k]
-    if k > 1 and whole and all(x in (0.0, 1.0) for values in whole for x in values):
-        for name, estimate in (("pass@", statistics.pass_at_k), ("pass^", statistics.pass_hat_k)):
-            passed = [estimate(len(values), round(sum(values)), k) for values in whole]
-            metrics[f"{name}{k}"] = statistics.mean(passed)
-    return metrics
+    return metrics | statistics.pass_metrics(questions, n, k) if k > 1 else metrics
 
 
 def _interval(aggregate: Aggregate | None, questions: list[list[float]]) -> statistics.Interval | None:

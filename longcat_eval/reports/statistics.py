@@ -4,6 +4,7 @@ Notation: x_ij in [0, 1] is repeat j of question i, i = 1..n, j = 1..k_i; m_i is
 p the mean of m_i. Attempts on one question are not independent, so the unit everywhere is the question.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from math import comb, fsum, sqrt
 from statistics import NormalDist
@@ -121,6 +122,29 @@ def pass_hat_k(n: int, c: int, k: int) -> float:
     """Chance that all k draws are right: C(c, k) / C(n, k) (tau-bench, arXiv 2406.12045)."""
     _check_draw(n, c, k)
     return comb(c, k) / comb(n, k)
+
+
+def pass_metrics(questions: Sequence[Sequence[float]], n: int, k: int) -> dict[str, float]:
+    """`pass@j` and `pass^j` for every j <= k, each a mean over all `n` questions; empty if not all values are
+    right (1) or wrong (0).
+
+    A j is left out as soon as one of the n questions has fewer than j valid attempts: a mean over the others
+    would be over another, mostly easier, set of questions. `pass@1` and `pass^1` equal avg@k.
+    """
+    if (
+        len(questions) < n
+        or not questions
+        or any(x not in (0.0, 1.0) for values in questions for x in values)
+    ):
+        return {}
+    counts = Counter((len(values), round(fsum(values))) for values in questions)
+    deepest = min(k, *(attempts for attempts, _ in counts))
+    return {
+        f"{name}{j}": fsum(times * rule(attempts, c, j) for (attempts, c), times in counts.items())
+        / len(questions)
+        for name, rule in (("pass@", pass_at_k), ("pass^", pass_hat_k))
+        for j in range(1, deepest + 1)
+    }
 
 
 def _check_draw(n: int, c: int, k: int) -> None:

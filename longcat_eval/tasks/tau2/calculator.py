@@ -6,6 +6,7 @@ The original (`tau2/domains/airline/tools.py`) hands its text to `eval`, which `
 import ast
 import operator
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 CHARACTERS = frozenset("0123456789+-*/(). ")
@@ -34,6 +35,16 @@ def calculate(expression: str) -> str:
         raise ValueError("Expression too long")
     tree = ast.parse(expression.lstrip(" "), "<string>", mode="eval")
     return str(round(float(_value(tree.body)), 2))
+
+
+def in_place_of(official: Callable[..., Any]) -> Callable[[str], str]:
+    """`calculate` with the name and the description of the tool it replaces: schemas and errors show them."""
+
+    @wraps(official)
+    def replaced(expression: str) -> str:
+        return calculate(expression)
+
+    return replaced
 
 
 def _value(node: ast.expr) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.records import Wire
 from longcat_eval.runners.dialogue import ToolResult
-from longcat_eval.tasks.tau2.calculator import calculate
+from longcat_eval.tasks.tau2.calculator import in_place_of
 from longcat_eval.tasks.tau2.prompts import read_prompts
 from longcat_eval.tasks.tau2.source import Tau2Source, import_tau2
 from longcat_eval.tasks.tau2.tables import Shared, Table, canonical, dumped
@@ -201,7 +201,7 @@ class Domain:
             }
             for kit in given.values():
                 if hasattr(kit, "calculate"):
-                    kit.calculate = calculate
+                    kit.calculate = in_place_of(kit.calculate)
             return type(pristine)(domain_name=self.name, policy=policy, **given)
 
         return make, (agent, user)

@@ -13,7 +13,7 @@ Scripts = dict[str, list[Message]]
 
 
 def gold_scripts(raw: Wire) -> Scripts:
-    """The user opens, each gold action is one call of its own side, the agent says what must be said, the user
+    """The user opens, each gold action is a call of its own side, the agent says what must be said, the user
     stops; a side that has nothing to call for the moment hands over with a sentence.
     """
     criteria = raw["evaluation_criteria"] or {}

@@ -45,7 +45,7 @@ def import_tau2(source: "Tau2Source") -> None:
                 _put_package(source)
                 for name in MODULES:
                     import_module(name)
-            _check_data_folder(source)
+                _check_data_folder(source)
         except Exception as error:
             _forget(before)
             if isinstance(error, EnvironmentUnusableError):

@@ -1,7 +1,8 @@
 """τ²-Bench: an agent serves a simulated customer by a policy, with tools on a database both can change.
 
 Barres et al. 2025, τ²-Bench: Evaluating Conversational Agents in a Dual-Control Environment, arXiv
-2506.07982; github.com/sierra-research/tau2-bench (MIT). Turn semantics: `runners/dialogue.py`; verdict: `grading.py`.
+2506.07982; github.com/sierra-research/tau2-bench (MIT). Turn semantics: `runners/dialogue.py`; the verdict:
+`grading.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,7 +56,7 @@ class Tau2Task:
             max_tokens=V0_2.max_tokens,
             prompt_hash="",
             grader=GRADER,
-            seed_rule="one per trial, for agent and user, every turn: randint(0, 1000000) of Random(300 + seed)",
+            seed_rule="one per trial, both roles, every turn: randint(0, 1000000) of Random(300 + seed)",
             roles=("agent", "user"),
             role_models={"user": V0_2.user_model},
             role_sampling={"user": V0_2.user_sampling},
@@ -237,8 +238,8 @@ def premature_stop(artifacts: Mapping[str, Any]) -> bool:
 
 
 def transfer_passes(tasks: Sequence[Wire]) -> frozenset[str]:
-    """The tasks that an agent passes which always calls `transfer_to_human_agents`: those of telecom whose only
-    gold action is that call; their assertions hold from the start.
+    """The tasks that an agent passes which calls `transfer_to_human_agents` at once: those of telecom whose
+    only gold action is that call; their assertions hold from the start.
     """
     passed = set()
     for task in tasks:

@@ -19,7 +19,7 @@ class Players:
 
     def __init__(self, tasks: Sequence[Wire], prompts: Mapping[str, str], hook: Hook | None = None) -> None:
         self.scripts = {task["id"]: gold_scripts(task) for task in tasks}
-        self.by_prompt = {prompt: task for task, prompt in prompts.items()}
+        self.by_prompt = dict(prompts)
         self.hook = hook or (lambda *_: None)
 
     def __call__(self, body: Wire) -> str | Wire | Raw:
