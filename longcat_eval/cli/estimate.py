@@ -32,6 +32,8 @@ def print_estimate(
     """Print one line per task and role, and the sum; nothing is sent to any model."""
     estimates = asyncio.run(_estimates(planned, _standing_rows(output)))
     console.print(_table(estimates))
+    for source, whose in _sources(estimates).items():
+        console.print(f"{', '.join(whose)}: {source}", highlight=False, markup=False)
     parts = [(e.attempts, r) for e in estimates for r in e.roles]
     requests, prompt, completion = (
         sum(attempts * getattr(role, name) for attempts, role in parts)
@@ -55,15 +57,25 @@ def _table(estimates: Sequence[TaskEstimate]) -> "Table":
     several = any(len(e.roles) > 1 or e.roles[0].role == ALL_ROLES for e in estimates)
     left = ("task", *(["role"] if several else []))
     table = Table(box=None, pad_edge=False)
-    for name in (*left, "attempts", "requests", "prompt tokens", "completion tokens", "from"):
-        table.add_column(name, justify="left" if name in (*left, "from") else "right")
+    for name in (*left, "attempts", "requests", "prompt tokens", "completion tokens"):
+        table.add_column(name, justify="left" if name in left else "right")
     for e in estimates:
         for number, role in enumerate(e.roles):
             names = ["" if number else e.task, *([role.role] if several else [])]
             counts = (role.requests, role.prompt_tokens, role.completion_tokens)
             attempts = "" if number else f"{e.attempts:,}"
-            table.add_row(*names, attempts, *(f"{e.attempts * x:,.0f}" for x in counts), role.source)
+            table.add_row(*names, attempts, *(f"{e.attempts * x:,.0f}" for x in counts))
     return table
+
+
+def _sources(estimates: Sequence[TaskEstimate]) -> dict[str, list[str]]:
+    """Where the figures come from, and for which roles, or tasks where there is one role."""
+    found: dict[str, list[str]] = {}
+    for e in estimates:
+        for role in e.roles:
+            name = e.task if len(e.roles) == 1 else f"{e.task} {role.role}"
+            found.setdefault(role.source, []).append(name)
+    return found
 
 
 def cost_text(estimates: Sequence[TaskEstimate], models: Mapping[str, ResolvedModel]) -> str:

@@ -71,7 +71,7 @@ def test_standing_attempts_give_the_estimate_of_all_roles_together(cli: Cli, end
     )
     ran = cli(*TOY, "-m", "scripted/oracle", "--user-model", "scripted/oracle", "-o", "r", "--dry-run")
     assert ran.code == 0, ran.err
-    (words,) = [line.split() for line in ran.out.splitlines() if line.startswith("toy-dialogue")]
+    words = next(line.split() for line in ran.out.splitlines() if line.startswith("toy-dialogue"))
     assert words[:6] == ["toy-dialogue", "all", "roles", "4", "16", "280"]
     assert "$1.00, about" in ran.out
 

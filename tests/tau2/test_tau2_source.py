@@ -343,3 +343,15 @@ def test_an_absent_file_is_named(copied: Tau2Source, name: str) -> None:
 def test_an_unknown_domain_is_an_error(tau2_source: Tau2Source) -> None:
     with pytest.raises(EnvironmentUnusableError, match="no domain 'banking'"):
         check_files(tau2_source, "banking")
+
+
+def test_a_locale_in_which_policies_would_be_garbled_is_refused(tau2_source: Tau2Source) -> None:
+    code = (
+        "from pathlib import Path; from longcat_eval.tasks.tau2.source import Tau2Source, import_tau2;"
+        f"import_tau2(Tau2Source(Path({str(tau2_source.package)!r}), Path({str(tau2_source.data)!r}), 'x'))"
+    )
+    env = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+    for utf8, refused in (("0", True), ("1", False)):
+        argv = [sys.executable, "-X", f"utf8={utf8}", "-c", code]
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+        assert ("set PYTHONUTF8=1" in done.stderr) == refused, done.stderr

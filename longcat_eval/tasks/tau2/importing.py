@@ -1,5 +1,7 @@
 """Import one copy of τ²-Bench, and nothing else with it."""
 
+import codecs
+import locale
 import os
 import sys
 import threading
@@ -38,6 +40,7 @@ def import_tau2(source: "Tau2Source") -> None:
     """
     with _IMPORTING:
         _refuse_another(source)
+        _refuse_locale()
         before = set(sys.modules)
         try:
             with warnings.catch_warnings(), _quiet(source):
@@ -51,6 +54,15 @@ def import_tau2(source: "Tau2Source") -> None:
             if isinstance(error, EnvironmentUnusableError):
                 raise
             raise EnvironmentUnusableError(_why(source, error)) from None
+
+
+def _refuse_locale() -> None:
+    """The package opens its policies in the locale's encoding, and they are UTF-8."""
+    encoding = locale.getpreferredencoding(False)
+    if codecs.lookup(encoding).name != "utf-8":
+        raise EnvironmentUnusableError(
+            f"tau2 reads its files in the locale's encoding, which is {encoding} here: set PYTHONUTF8=1"
+        )
 
 
 def _put_package(source: "Tau2Source") -> None:
