@@ -269,8 +269,8 @@ class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):
 
     `repeats` is k of avg@k, `metric` its label (`acc`, `avg@16`), `max_tokens` the completion limit put on
     the wire, `prompt_hash` sha256 over every prompt text, `roles` the models an attempt talks to, `tools`
-    whether the agent is given tools. `role_models` and `role_sampling` are the model that the benchmark's authors
-    use in a role, and the sampling that the protocol fixes for it. For
+    whether the agent is given tools. `role_models` and `role_sampling` are the model that the benchmark's
+    authors use in a role, and the sampling that the protocol fixes for it. For
     estimates before a run only: `typical_tokens` is a rough completion length of one attempt of the agent,
     `typical_requests` how many requests an attempt makes in each role, where that is more than one.
     """

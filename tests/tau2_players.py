@@ -15,7 +15,7 @@ Hook = Callable[[str, str, int, Wire], Answer]
 
 
 class Players:
-    """The gold scripts of some tasks; the user's opening names its task, so that the agent knows it."""
+    """The gold scripts of some tasks, known by the user's prompt; the user's opening names its task."""
 
     def __init__(self, tasks: Sequence[Wire], prompts: Mapping[str, str], hook: Hook | None = None) -> None:
         self.scripts = {task["id"]: gold_scripts(task) for task in tasks}
@@ -27,7 +27,9 @@ class Players:
         messages = body["messages"]
         spoken = sum(message["role"] == "assistant" for message in messages)
         if side == "user":
-            task, turn = self.by_prompt[messages[0]["content"]], spoken
+            prompt = messages[0]["content"]
+            task = next(name for known, name in self.by_prompt.items() if prompt.endswith(known))
+            turn = spoken
         else:
             first = next(m["content"] for m in messages if m["role"] == "user")
             task, turn = first.partition("<")[2].partition(">")[0], spoken - 1

@@ -58,6 +58,8 @@ def side_options(settings: RunSettings, role: str, named: str = "") -> ModelOpti
         model=model,
         base_url=getattr(settings, f"{role}_base_url"),
         api_key_env=getattr(settings, f"{role}_api_key_env"),
+        tool_parser=settings.user_tool_parser if role == "user" else None,
+        lenient_tools=settings.lenient_tools,
         **_shared(settings),
     )
 

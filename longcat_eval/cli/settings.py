@@ -85,6 +85,9 @@ class RunSettings:
     user_model: str | None = setting(None, "--user-model", ROLES, "The user simulator's model.")
     user_base_url: str | None = setting(None, "--user-base-url", ROLES, "The user simulator's endpoint.")
     user_api_key_env: str | None = setting(None, "--user-api-key-env", ROLES, "Variable with its key.")
+    user_tool_parser: Literal["longcat_xml", "hermes", "none"] | None = setting(
+        None, "--user-tool-parser", ROLES, "As --tool-parser, for a user simulator that has tools."
+    )
     judge_model: str | None = setting(None, "--judge-model", ROLES, "The judge's model.")
     judge_base_url: str | None = setting(None, "--judge-base-url", ROLES, "The judge's endpoint.")
     judge_api_key_env: str | None = setting(None, "--judge-api-key-env", ROLES, "Variable with its key.")

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from cli_fixtures import Cli, Ran, serving
 from loopback import Raw
-from tau2_players import AGENT, USER, Players, call
 from tau2_domains import Loaded, load
+from tau2_players import AGENT, USER, Players, call
 
+from longcat_eval.model_backend.tool_grammars import grammar_named
+from longcat_eval.model_backend.tool_prompt import calls_as_text
 from longcat_eval.records import AttemptRow, Transcript, Wire
 from longcat_eval.runners.store import read_run, read_transcript
 from longcat_eval.tasks.tau2.source import Tau2Source
@@ -30,7 +32,9 @@ class Played:
     def __init__(self, cli: Cli, source: Tau2Source, path: Path, fault: Fault, *flags: str) -> None:
         self.path = path
         self.airline = load(source, "airline")
-        players = players_of(self.airline, lambda side, task, turn, _: fault(side, turn) if task == VICTIM else None)
+        players = players_of(
+            self.airline, lambda side, task, turn, _: fault(side, turn) if task == VICTIM else None
+        )
         with serving(players, models=(AGENT, USER)) as server:
             self.ran: Ran = cli(*command(server.base_url, source, path), *flags)
             self.bodies = server.bodies
@@ -49,7 +53,9 @@ def players_of(loaded: Loaded, hook: Callable[[str, str, int, Wire], Any] | None
     return Players(domain.tasks, {domain.user_prompt(raw): raw["id"] for raw in domain.tasks}, hook)
 
 
-def command(url: str, source: Tau2Source, path: Path, tasks: tuple[str, ...] = (VICTIM, *OTHERS)) -> list[str]:
+def command(
+    url: str, source: Tau2Source, path: Path, tasks: tuple[str, ...] = (VICTIM, *OTHERS)
+) -> list[str]:
     chosen = [word for task in tasks for word in ("--sample-id", task)]
     return [
         *("run", "--task", "tau2-airline", *chosen, "--repeats", "1", "--tau2-src", str(source.package)),
@@ -85,7 +91,10 @@ TOO_LONG = error(400, "This model's maximum context length is 8192 tokens", "con
 BAD_JSON, LIST = call("get_user_details", '{"user_id": '), call("get_user_details", "[1]")
 UNKNOWN = call("teleport", "{}")
 BOTH = call("get_user_details", '{"user_id": "raj_sanchez_7340"}', content="the secret word is 42")
-EMPTY, NO_CALLS = {"role": "assistant", "content": ""}, {"role": "assistant", "content": "Hm.", "tool_calls": []}
+EMPTY, NO_CALLS = (
+    {"role": "assistant", "content": ""},
+    {"role": "assistant", "content": "Hm.", "tool_calls": []},
+)
 
 
 @pytest.mark.parametrize("answer", [error(500), error(429), EMPTY, NO_CALLS, BAD_JSON, LIST, UNKNOWN, BOTH])
@@ -187,7 +196,9 @@ def test_kill_nine_and_resume_without_a_terminal(cli: Cli, tau2_source: Tau2Sour
     with serving(players_of(airline), models=(AGENT, USER), latency=0.02) as server:
         words = [*command(server.base_url, tau2_source, path, tasks), "-c", "4"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "longcat_eval", *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "longcat_eval", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
         )
         rows, deadline = path / "samples.jsonl", time.monotonic() + 60
         while time.monotonic() < deadline and not (rows.exists() and rows.read_bytes().count(b"\n") >= 6):
@@ -221,8 +232,39 @@ def test_missing_roles_and_packages_are_one_line(
     assert (ran.code, "longcat-eval fetch tau2" in ran.err) == (5, True)
 
 
+@pytest.mark.parametrize("grammar", ["hermes", "longcat_xml"])
+def test_both_sides_may_have_their_tools_in_the_prompt(
+    cli: Cli, tau2_source: Tau2Source, tmp_path: Path, grammar: str
+) -> None:
+    """Servers that know no tools: calls of agent and user come as text, and go back as the same text."""
+    telecom = load(tau2_source, "telecom")
+    domain = telecom.task.domain
+    by_prompt = {domain.user_prompt(sample.fields): sample.id for sample in telecom.samples}
+    tasks = tuple(list(by_prompt.values())[:3])
+    players = Players(domain.tasks, by_prompt)
+    form = grammar_named(grammar)
+
+    def as_plain_text(side: str, task: str, turn: int, body: Wire) -> Wire:
+        assert not {"tools", "tool_choice"} & body.keys()
+        assert not any(m["role"] == "tool" or "tool_calls" in m for m in body["messages"])
+        said = players.gold(side, task, turn)
+        return (
+            calls_as_text({**said, "content": said["content"] or ""}, form) if "tool_calls" in said else said
+        )
+
+    players.hook = as_plain_text
+    with serving(players, models=(AGENT, USER)) as server:
+        words = command(server.base_url, tau2_source, tmp_path / "r", tasks)
+        words[words.index("tau2-airline")] = "tau2-telecom"
+        ran = cli(*words, "--tool-parser", grammar, "--user-tool-parser", grammar)
+    assert ran.code == 0, ran.err
+    rows = read_run(tmp_path / "r").rows
+    assert [row.value for row in rows] == [1.0] * len(tasks), [row.reason for row in rows]
+    assert f"parser {grammar}, user parser {grammar}" in " ".join(ran.out.split())
+
+
 def test_rescoring_needs_no_model(play: Play, cli: Cli, tau2_source: Tau2Source) -> None:
     played = play(always(None))
     ran = cli("rescore", played.path, "--tau2-src", tau2_source.package)
     assert ran.code == 0, ran.err
-    assert "0 changed" in ran.out or "no verdict" in ran.out or "same" in ran.out, ran.out
+    assert "3 attempts judged again, 0 verdicts changed" in ran.out

@@ -4,7 +4,7 @@ import pickle
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -23,7 +23,7 @@ Judge = Callable[[Any, list[Any]], dict[str, Any]]
 
 
 @pytest.fixture
-def evaluators(tau2_source: Tau2Source, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+def evaluators(tau2_source: Tau2Source, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The official evaluators without a judge; they import pandas for a table that nobody asks for."""
     load(tau2_source, "airline")
     if "pandas" not in sys.modules:
@@ -34,7 +34,7 @@ def evaluators(tau2_source: Tau2Source, monkeypatch: pytest.MonkeyPatch) -> Iter
     from tau2.evaluator.evaluator_communicate import CommunicateEvaluator
     from tau2.evaluator.evaluator_env import EnvironmentEvaluator
 
-    yield [EnvironmentEvaluator, ActionEvaluator, CommunicateEvaluator]
+    return [EnvironmentEvaluator, ActionEvaluator, CommunicateEvaluator]
 
 
 def official(name: str, evaluators: list[Any]) -> Judge:
