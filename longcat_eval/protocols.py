@@ -107,12 +107,15 @@ class AttemptContext(Protocol):
 class DataOptions(NamedTuple):
     """Where data may come from: a local folder, else the pinned hub revision.
 
-    `sources` are checkouts of benchmarks that are programs, by name (`tau2`).
+    `sources` are checkouts of benchmarks that are programs, by name (`tau2`); `dataset` is one file of rows
+    instead of the benchmark's own; `predictions` are somebody's patches to grade without asking a model.
     """
 
     data_dir: Path | None = None
     allow_drift: bool = False
     sources: Mapping[str, Path] = {}
+    dataset: Path | None = None
+    predictions: Path | None = None
 
 
 class Task(Protocol):
@@ -153,17 +156,73 @@ class Conversational(Protocol):
         ...
 
 
+@runtime_checkable
+class Scaffolded(Protocol):
+    """A task that an agent loop drives, in one of several profiles."""
+
+    agents: tuple[str, ...]
+
+    def use_agent(self, name: str) -> None:
+        """Choose the profile, before anything is loaded; it is part of the protocol."""
+        ...
+
+
+class SandboxError(Exception):
+    """A sandbox that cannot be had or went away: the attempt is invalid, not the model's doing.
+
+    `reason` is image_missing, image_unusable, disk_full, container_lost, exec_stuck, daemon_error or
+    daemon_lost; and disk_budget or deadline, where what ran inside used up what it may: those are the
+    agent's doing if an agent ran there.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class ExecResult(NamedTuple):
-    """What a command in a sandbox gave; `output` is stdout and stderr in their order."""
+    """What a command in a sandbox gave; `output` is stdout and stderr in their order.
+
+    Long output keeps its two ends: `truncated_bytes` were left out in the middle, where a line says so.
+    At a timeout `exit_code` is 124. `out_of_memory`: the kernel killed something for memory meanwhile.
+    `seconds` is the command's own time.
+    """
 
     exit_code: int
     output: bytes
     timed_out: bool
     out_of_memory: bool
+    truncated_bytes: int = 0
+    seconds: float = 0.0
+
+
+class SandboxStream(Protocol):
+    """A long-lived process in a sandbox and its bytes in both directions."""
+
+    async def send(self, data: bytes) -> None:
+        """Write to its standard input."""
+        ...
+
+    async def read(self, limit: int = 65536) -> bytes:
+        """Return what is there, at most `limit` bytes, waiting for the first; empty at the end."""
+        ...
+
+    async def resize(self, rows: int, columns: int) -> None:
+        """Change the size of its terminal."""
+        ...
+
+    async def close(self) -> None:
+        """End the process with all it started."""
+        ...
 
 
 class Sandbox(Protocol):
-    """One isolated machine for an agent or a grader; safe by default (no network, bounded resources)."""
+    """One isolated machine for an agent or a grader; safe by default (no network, bounded resources).
+
+    What fails for other reasons than the command's own raises `SandboxError`.
+    """
+
+    image_id: str
 
     async def exec(
         self,
@@ -177,7 +236,15 @@ class Sandbox(Protocol):
         """Run a shell command; at `timeout` seconds its whole process tree is killed inside the sandbox."""
         ...
 
-    async def open_stream(self, argv: Sequence[str], *, tty: bool = False) -> Any:
+    async def open_stream(
+        self,
+        argv: Sequence[str],
+        *,
+        tty: bool = False,
+        user: str | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> SandboxStream:
         """Start a long-lived process and return its byte stream (terminal sessions)."""
         ...
 
@@ -185,12 +252,16 @@ class Sandbox(Protocol):
         """Write one file."""
         ...
 
-    async def get(self, path: str) -> bytes:
-        """Read one file; raise `FileNotFoundError` if there is none."""
+    async def get(self, path: str, *, max_bytes: int = 64 << 20) -> bytes:
+        """Read one file; `FileNotFoundError` if there is none, `OSError` if it is too large or no file."""
         ...
 
-    async def snapshot(self) -> str:
-        """Freeze the file system as an image and return its id."""
+    async def restart(self) -> None:
+        """Kill every process inside; the files stay."""
+        ...
+
+    async def snapshot(self, tag: str = "") -> str:
+        """Freeze the file system as an image and return its id; without a tag it goes when the run ends."""
         ...
 
     async def stop(self) -> None:
@@ -201,6 +272,19 @@ class Sandbox(Protocol):
 class Sandboxes(Protocol):
     """Where sandboxes come from; an install without one raises `EnvironmentUnusableError` with the remedy."""
 
-    async def start(self, image: str, *, network: bool = False, **limits: Any) -> Sandbox:
-        """Start a sandbox from a local image; `network` only where the task's protocol says so."""
+    async def start(
+        self,
+        image: str,
+        *,
+        network: bool = False,
+        kind: str = "agent",
+        name: str = "",
+        env: Mapping[str, str] | None = None,
+        **limits: Any,
+    ) -> Sandbox:
+        """Start a sandbox from a local image; `network` only where the task's protocol says so.
+
+        `kind` is agent or grade: each has its own number of slots, and this waits for a free one. `name`
+        says what it is for, in listings; `env` is added to its environment.
+        """
         ...

@@ -7,7 +7,7 @@ from msgspec import structs
 from longcat_eval.cli.settings import RunSettings
 from longcat_eval.errors import EnvironmentUnusableError, UsageError, did_you_mean
 from longcat_eval.model_backend.resolve import ResolvedModel
-from longcat_eval.protocols import DataOptions, Task
+from longcat_eval.protocols import DataOptions, Scaffolded, Task
 from longcat_eval.runners.plan import PlannedTask, choose_samples
 from longcat_eval.tasks.suites import expand_suite
 from longcat_eval.tasks.table import load_task
@@ -22,8 +22,26 @@ def chosen_tasks(settings: RunSettings) -> tuple[list[Task], dict[str, str]]:
     else:
         names, missing = list(dict.fromkeys(settings.task)), {}
     tasks = [load_task(name) for name in names]
+    choose_agent(tasks, settings)
     set_limits(tasks, settings.limits)
     return tasks, missing
+
+
+def choose_agent(tasks: list[Task], settings: RunSettings) -> None:
+    """Put `--agent` into the tasks that an agent loop drives; the flags of such tasks fit no others."""
+    driven = [task for task in tasks if isinstance(task, Scaffolded)]
+    flags = {"--agent": settings.agent, "--dataset": settings.dataset, "--grade-only": settings.grade_only}
+    given = [flag for flag, value in flags.items() if value is not None]
+    if given and not driven:
+        raise UsageError(f"{given[0]} fits no task of this run: it is for SWE-Bench and its like")
+    if len(tasks) > 1 and (settings.dataset or settings.grade_only):
+        raise UsageError(f"{given[-1]} goes with exactly one --task")
+    for task in driven:
+        if settings.agent is not None:
+            if settings.agent not in task.agents:
+                hint = did_you_mean(settings.agent, task.agents)
+                raise UsageError(f"no agent {settings.agent!r}{hint}: {', '.join(task.agents)}")
+            task.use_agent(settings.agent)
 
 
 def set_limits(tasks: list[Task], limits: Mapping[str, float]) -> None:
@@ -62,7 +80,9 @@ def plan_tasks(settings: RunSettings, tasks: list[Task]) -> tuple[list[PlannedTa
 def data_options(settings: RunSettings) -> DataOptions:
     """Where data may come from."""
     sources = {"tau2": settings.tau2_src} if settings.tau2_src else {}
-    return DataOptions(settings.data_dir, settings.allow_data_drift, sources)
+    return DataOptions(
+        settings.data_dir, settings.allow_data_drift, sources, settings.dataset, settings.grade_only
+    )
 
 
 def refuse_unanswerable(tasks: list[Task], model: ResolvedModel) -> None:

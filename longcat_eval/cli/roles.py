@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from longcat_eval.cli.settings import Resolved, RunSettings
@@ -9,7 +11,7 @@ from longcat_eval.errors import EnvironmentUnusableError, UsageError, did_you_me
 from longcat_eval.model_backend.probes import served_context
 from longcat_eval.model_backend.resolve import ModelOptions, ResolvedModel, open_model, resolve_model
 from longcat_eval.model_backend.role import Rewriter, Role
-from longcat_eval.model_backend.scripted import PREFIX
+from longcat_eval.model_backend.scripted import PREFIX, Lines
 from longcat_eval.protocols import Model, ModelError
 from longcat_eval.records import AttemptKey, Message
 from longcat_eval.runners.manifest import RoleRecord
@@ -66,10 +68,40 @@ def side_options(settings: RunSettings, role: str, named: str = "") -> ModelOpti
 
 def resolve_roles(given: Resolved, needed: Mapping[str, str]) -> dict[str, ResolvedModel]:
     """Resolve the agent and the other roles needed; `needed` has the model that the authors use in each."""
+    if given.settings.grade_only is not None:
+        return {"agent": of_predictions(given.settings, given.settings.grade_only)}
     options = {"agent": agent_options(given.settings, given.origins)}
     others = {role: named for role, named in needed.items() if role != "agent"}
     options |= {role: side_options(given.settings, role, named) for role, named in others.items()}
     return {role: resolve_model(said, role=role, env=os.environ) for role, said in options.items()}
+
+
+def of_predictions(settings: RunSettings, file: Path) -> ResolvedModel:
+    """Stands for the model whose predictions are graded; it is never asked."""
+    if settings.base_url is not None:
+        raise UsageError("--grade-only asks no model: leave --base-url out (--model names the column)")
+    name = settings.model or file.stem
+    return ResolvedModel(name=name, kind="scripted", served_name=name, endpoint="predictions", script=Lines())
+
+
+def for_conversations(
+    models: Mapping[str, ResolvedModel], settings: RunSettings
+) -> Mapping[str, ResolvedModel]:
+    """The models as tasks of many turns want them: the embedded one keeps what it has read of a prompt.
+
+    For single questions it does not, because a warm cache rounds differently; reading a whole dialogue again
+    at every turn would take minutes. What the user says of it (extra_body.cache_prompt) stands.
+    """
+    warm = {"cache_prompt": True}
+    if "cache_prompt" in settings.extra_body:
+        return models
+    note = "reads only what is new of a prompt (cache_prompt), so that requests do not repeat exactly"
+    return {
+        role: replace(model, extra_body={**model.extra_body, **warm}, notes=(*model.notes, note))
+        if model.kind == "embedded"
+        else model
+        for role, model in models.items()
+    }
 
 
 async def open_role(resolved: ResolvedModel, settings: RunSettings, references: References) -> Role:

@@ -20,6 +20,7 @@ from longcat_eval.cli.report import check_compare, print_run
 from longcat_eval.cli.roles import (
     References,
     agent_options,
+    for_conversations,
     innermost,
     open_role,
     parse_concurrency,
@@ -30,10 +31,11 @@ from longcat_eval.errors import EnvironmentUnusableError, ExitCode
 from longcat_eval.model_backend.resolve import ResolvedModel
 from longcat_eval.model_backend.role import Role
 from longcat_eval.model_backend.scripted import NULL
-from longcat_eval.protocols import Conversational, Task
+from longcat_eval.protocols import Conversational, Sandboxes, Task
 from longcat_eval.records import AttemptKey, Message
 from longcat_eval.runners.budget import Budget
 from longcat_eval.runners.plan import PlannedTask
+from longcat_eval.runners.sandbox.sandboxes import DockerSandboxes
 from longcat_eval.runners.session import Session
 from longcat_eval.runners.workers import WorkerPool
 
@@ -56,7 +58,9 @@ def execute(resolved: Resolved) -> int:
     check_compare(settings.compare)
     budget_of(settings)
     tasks, not_run = chosen_tasks(settings)
-    models = resolve_roles(resolved, needed_roles(tasks))
+    models: Mapping[str, ResolvedModel] = resolve_roles(resolved, needed_roles(tasks))
+    if any(task.protocol.tools for task in tasks):
+        models = for_conversations(models, settings)
     say(first_line(models["agent"], settings))
     for note in models["agent"].notes:
         say(f"  note: {note}")
@@ -127,7 +131,9 @@ async def _run(
             console.print(f"run directory: {session.path}", highlight=False, soft_wrap=True, markup=False)
         workers = WorkerPool(max(1, os.cpu_count() or 1))
         stack.push_async_callback(workers.close)
-        stopped = await _work(session, planned, roles, workers, settings, console)
+        sandboxes = DockerSandboxes()
+        stack.push_async_callback(sandboxes.close)
+        stopped = await _work(session, planned, roles, workers, sandboxes, settings, console)
     return finish(session, stopped, settings, console)
 
 
@@ -136,6 +142,7 @@ async def _work(
     planned: list[PlannedTask],
     roles: Mapping[str, Role],
     workers: WorkerPool,
+    sandboxes: Sandboxes,
     settings: RunSettings,
     console: "Console",
 ) -> str:
@@ -152,6 +159,7 @@ async def _work(
             planned,
             roles,
             workers,
+            sandboxes,
             concurrency=concurrency if isinstance(concurrency, int) else AUTO_IN_FLIGHT,
             budget=budget_of(settings),
             emit=display,

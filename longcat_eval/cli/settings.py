@@ -37,6 +37,15 @@ class RunSettings:
         None, "--limit", WHAT, "At most so many samples per task, evenly spread: a marked subset."
     )
     sample_id: list[str] = setting([], "--sample-id", WHAT, "Only this sample; may be given several times.")
+    agent: str | None = setting(
+        None,
+        "--agent",
+        WHAT,
+        "The agent loop of SWE-Bench and its like: bash (the default), edit or bash-text.",
+    )
+    grade_only: Path | None = setting(
+        None, "--grade-only", WHAT, "Grade these predictions (SWE-bench's format); no model is asked."
+    )
     shard: str | None = setting(None, "--shard", WHAT, "Run part i of n (i/n); `merge` joins the parts.")
     seed: int = setting(0, "--seed", WHAT, "Base of every request's own seed.")
     require_all: bool = setting(
@@ -97,6 +106,9 @@ class RunSettings:
     )
     tau2_src: Path | None = setting(
         None, "--tau2-src", DATA, "An upstream checkout of tau2-bench to use instead of the fetched package."
+    )
+    dataset: Path | None = setting(
+        None, "--dataset", DATA, "A file of rows (parquet, JSON, JSONL) instead of the benchmark's own."
     )
     allow_data_drift: bool = setting(
         False,

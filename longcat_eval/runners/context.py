@@ -25,11 +25,11 @@ RequestListener = Callable[[str, Request], None]
 
 
 class NoSandboxes:
-    """Stands where sandboxes would, in an install or a run without them."""
+    """Stands where sandboxes would, in a process that has none."""
 
-    async def start(self, image: str, *, network: bool = False, **limits: Any) -> Any:
-        """Refuse, with the remedy."""
-        raise EnvironmentUnusableError("this task needs sandboxes, which this version does not have yet")
+    async def start(self, image: str, **how: Any) -> Any:
+        """Refuse."""
+        raise EnvironmentUnusableError("sandboxes are not at hand here: use `longcat-eval run`")
 
 
 class Context:

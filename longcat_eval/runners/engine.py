@@ -14,7 +14,7 @@ from msgspec import structs
 
 from longcat_eval.errors import EnvironmentUnusableError, LongcatEvalError
 from longcat_eval.model_backend.role import Role
-from longcat_eval.protocols import ModelError, Workers
+from longcat_eval.protocols import ModelError, SandboxError, Sandboxes, Workers
 from longcat_eval.records import OUTCOMES, AttemptRow, Outcome, Score, Transcript
 from longcat_eval.runners.budget import Budget
 from longcat_eval.runners.context import Context, RequestListener
@@ -69,6 +69,7 @@ class Engine:
     roles: Mapping[str, Role]
     store: RunWriter
     workers: Workers
+    sandboxes: Sandboxes
     seed: int
     concurrency: int
     budget: Budget
@@ -141,6 +142,7 @@ class Engine:
             self.seed,
             self.workers,
             self.on_request(item.key.task),
+            self.sandboxes,
         )
         again = True
         try:
@@ -151,6 +153,9 @@ class Engine:
             score = self._failure(transcript, error.outcome, error.reason, str(error))
             self.breaker.failed(item, error)
             again = not error.alike
+        except SandboxError as error:
+            transcript = context.transcript()
+            score = self._failure(transcript, Outcome.SANDBOX_ERROR, error.reason, str(error))
         except LongcatEvalError:
             raise
         except Exception as error:  # noqa: BLE001 - the one net: a bug in one attempt must not end a run of hours

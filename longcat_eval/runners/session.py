@@ -6,10 +6,10 @@ from pathlib import Path
 
 from longcat_eval.errors import UsageError
 from longcat_eval.model_backend.role import Role
-from longcat_eval.protocols import Workers
+from longcat_eval.protocols import Sandboxes, Workers
 from longcat_eval.records import AttemptKey, AttemptRow, Request
 from longcat_eval.runners.budget import Budget
-from longcat_eval.runners.context import RequestListener
+from longcat_eval.runners.context import NoSandboxes, RequestListener
 from longcat_eval.runners.engine import Engine
 from longcat_eval.runners.events import Listener, RunEnded, RunStarted
 from longcat_eval.runners.identity import differences
@@ -74,6 +74,7 @@ class Session:
         planned: list[PlannedTask],
         roles: Mapping[str, Role],
         workers: Workers,
+        sandboxes: Sandboxes | None = None,
         *,
         concurrency: int,
         budget: Budget,
@@ -91,6 +92,7 @@ class Session:
             roles,
             self.store,
             workers,
+            sandboxes or NoSandboxes(),
             self.manifest.seed,
             concurrency,
             budget,
