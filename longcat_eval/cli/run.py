@@ -28,10 +28,11 @@ from longcat_eval.cli.roles import (
 )
 from longcat_eval.cli.settings import Resolved, RunSettings, parse_seconds
 from longcat_eval.errors import EnvironmentUnusableError, ExitCode
+from longcat_eval.model_backend.embedded import SLOTS, EmbeddedModel
 from longcat_eval.model_backend.resolve import ResolvedModel
 from longcat_eval.model_backend.role import Role
 from longcat_eval.model_backend.scripted import NULL
-from longcat_eval.protocols import Conversational, Sandboxes, Task
+from longcat_eval.protocols import Conversational, Model, Sandboxes, Task
 from longcat_eval.records import AttemptKey, Message
 from longcat_eval.runners.budget import Budget
 from longcat_eval.runners.plan import PlannedTask
@@ -150,7 +151,6 @@ async def _work(
     progress = Progress(lambda: f"{limiter.in_flight} in flight" if limiter is not None else "")
     live = console.is_terminal and not settings.plain
     display = LiveDisplay(console, progress) if live else PlainLines(console, progress)
-    concurrency = parse_concurrency(settings.concurrency)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, session.interrupt)
@@ -160,7 +160,7 @@ async def _work(
             roles,
             workers,
             sandboxes,
-            concurrency=concurrency if isinstance(concurrency, int) else AUTO_IN_FLIGHT,
+            concurrency=attempts_at_once(settings, roles["agent"].model),
             budget=budget_of(settings),
             emit=display,
         )
@@ -168,6 +168,14 @@ async def _work(
         display.close()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def attempts_at_once(settings: RunSettings, agent: Model) -> int:
+    """How many attempts are under way; more than the embedded model has slots would push out warm prompts."""
+    concurrency = parse_concurrency(settings.concurrency)
+    if isinstance(concurrency, int):
+        return concurrency
+    return SLOTS if isinstance(innermost(agent), EmbeddedModel) else AUTO_IN_FLIGHT
 
 
 def budget_of(settings: RunSettings) -> Budget:

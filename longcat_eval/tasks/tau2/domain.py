@@ -188,28 +188,24 @@ class Domain:
     def _maker(self) -> tuple[Callable[[], Any], tuple[Database | None, Database | None]]:
         """How environments are made over one parse of the databases, with a `calculate` that cannot hang."""
         pristine = self._module.get_environment()
-        kits = (pristine.tools, pristine.user_tools)
-        agent, user = (None if kit is None else Database(type(kit.db), _plain(kit.db)) for kit in kits)
-        policy = pristine.get_policy()
-        names = {"tools": (kits[0], agent), "user_tools": (kits[1], user)}
+        environment, policy = type(pristine), pristine.get_policy()
+        found = {"tools": pristine.tools, "user_tools": pristine.user_tools}
+        sides = {
+            name: (type(kit), Database(type(kit.db), dumped(kit.db)))
+            for name, kit in found.items()
+            if kit is not None
+        }
+        del pristine, found  # the package's own copy of the databases, of tens of megabytes
 
         def make() -> Any:
-            given = {
-                key: type(kit)(database.view())
-                for key, (kit, database) in names.items()
-                if database is not None
-            }
-            for kit in given.values():
+            kits = {name: kit(database.view()) for name, (kit, database) in sides.items()}
+            for kit in kits.values():
                 if hasattr(kit, "calculate"):
                     kit.calculate = in_place_of(kit.calculate)
-            return type(pristine)(domain_name=self.name, policy=policy, **given)
+            return environment(domain_name=self.name, policy=policy, **kits)
 
+        agent, user = (sides[name][1] if name in sides else None for name in ("tools", "user_tools"))
         return make, (agent, user)
-
-
-def _plain(database: Any) -> dict[str, Any]:
-    whole: dict[str, Any] = dumped(database)
-    return whole
 
 
 def _read_json(path: Path) -> Any:

@@ -1,0 +1,1 @@
+"""Isolated machines for agents and graders, on Docker; safe by default."""

@@ -1,0 +1,85 @@
+"""What a sandbox may use, and how Docker is told: all that makes it safe by default is on this page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+GIB = 1 << 30
+CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID")
+"""What installing packages and running tests as root needs; all others are dropped."""
+
+ENVIRONMENT = {
+    "TZ": "UTC",
+    "LANG": "C.UTF-8",
+    "PYTHONHASHSEED": "0",
+    "PAGER": "cat",
+    "GIT_PAGER": "cat",
+}
+"""Two runs of a test suite must not differ by their machine's settings; nothing may wait in a pager."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one sandbox. Memory is memory and swap together; `seconds` is its whole life.
+
+    `file_bytes` bounds a single file, `disk_bytes` all that is written (checked every few seconds).
+    """
+
+    memory_bytes: int = 4 * GIB
+    cpus: float = 2.0
+    pids: int = 512
+    open_files: int = 4096
+    file_bytes: int = 8 * GIB
+    disk_bytes: int = 4 * GIB
+    shm_bytes: int = GIB // 4
+    seconds: float = 6 * 3600.0
+    capabilities: tuple[str, ...] = CAPABILITIES
+
+
+def create_options(
+    image_id: str,
+    limits: Limits,
+    labels: Mapping[str, str],
+    env: Mapping[str, str],
+    *,
+    network: bool,
+    cpus: int,
+) -> dict[str, Any]:
+    """Keyword arguments of the SDK's low-level `create_container`, less `host_config`.
+
+    PID 1 is Docker's init, which reaps zombies and passes signals on; its only child sleeps until the
+    deadline, so that a container whose harness died ends by itself.
+    """
+    from docker.types import HostConfig, LogConfig, Ulimit
+
+    host = HostConfig(
+        version="1.41",
+        init=True,
+        network_mode="bridge" if network else "none",
+        mem_limit=limits.memory_bytes,
+        memswap_limit=limits.memory_bytes,
+        nano_cpus=int(min(limits.cpus, cpus) * 1e9),
+        pids_limit=limits.pids,
+        ulimits=[
+            Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
+            Ulimit(name="fsize", soft=limits.file_bytes, hard=limits.file_bytes),
+            Ulimit(name="core", soft=0, hard=0),
+        ],
+        shm_size=limits.shm_bytes,
+        cap_drop=["ALL"],
+        cap_add=list(limits.capabilities),
+        security_opt=["no-new-privileges:true"],
+        restart_policy={"Name": "no"},
+        log_config=LogConfig(type="none"),
+    )
+    return {
+        "image": image_id,
+        "entrypoint": [],
+        "command": ["sleep", str(int(limits.seconds))],
+        "environment": {**ENVIRONMENT, **env},
+        "labels": dict(labels),
+        "healthcheck": {"test": ["NONE"]},
+        "host_config": host,
+        "stdin_open": False,
+        "tty": False,
+    }

@@ -1,0 +1,82 @@
+"""Removes what dead runs left behind, and nothing of those that live."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from longcat_eval.runners.sandbox.life import remove_container
+from longcat_eval.runners.sandbox.owner import DEADLINE, KIND, NAME, OWNER, RUN, abandoned
+
+if TYPE_CHECKING:
+    from docker.api import APIClient
+
+
+class Found(NamedTuple):
+    """A container of ours; `why` says why it may be removed and is empty while its owner lives."""
+
+    id: str
+    run: str
+    kind: str
+    name: str
+    image: str
+    state: str
+    created: float
+    deadline: float
+    why: str
+    bytes: int | None
+
+
+def find_sandboxes(api: "APIClient", *, size: bool = False) -> list[Found]:
+    """Every container that some longcat-eval started, on this daemon; with `size`, what each has written."""
+    now = time.time()
+    listed = api.containers(all=True, size=size, filters={"label": [OWNER]})
+    return [_found(entry, now) for entry in listed if entry["Labels"].get(OWNER)]
+
+
+def _found(entry: Mapping[str, Any], now: float) -> Found:
+    labels = entry["Labels"]
+    deadline = labels.get(DEADLINE, "")
+    return Found(
+        id=entry["Id"],
+        run=labels.get(RUN, ""),
+        kind=labels.get(KIND, ""),
+        name=labels.get(NAME, ""),
+        image=entry["Image"],
+        state=entry["State"],
+        created=float(entry["Created"]),
+        deadline=float(deadline) if deadline.isdecimal() else 0.0,
+        why=abandoned(labels, now),
+        bytes=entry.get("SizeRw"),
+    )
+
+
+def reap(api: "APIClient") -> list[Found]:
+    """Remove every abandoned container and temporary image; return the containers."""
+    dead = [found for found in find_sandboxes(api) if found.why]
+    for found in dead:
+        remove_container(api, found.id)
+    remove_images(api, lambda labels: bool(abandoned(labels, time.time())))
+    return dead
+
+
+def remove_run(api: "APIClient", run: str) -> int:
+    """Remove all that one run started; return how many containers."""
+    listed = api.containers(all=True, filters={"label": [f"{RUN}={run}"]})
+    for entry in listed:
+        remove_container(api, entry["Id"])
+    remove_images(api, lambda labels: labels.get(RUN) == run)
+    return len(listed)
+
+
+def remove_images(api: "APIClient", wanted: Callable[[Mapping[str, str]], bool]) -> None:
+    """Remove temporary images (`Sandbox.snapshot` without a tag) that are `wanted`; one in use stays."""
+    from docker.errors import APIError
+
+    for image in api.images(filters={"label": [RUN]}):
+        temporary = image.get("RepoTags") in (None, [], ["<none>:<none>"])
+        if temporary and wanted(image["Labels"] or {}):
+            try:
+                api.remove_image(image["Id"])
+            except APIError as error:
+                if error.status_code not in (404, 409):
+                    raise

@@ -1,0 +1,269 @@
+"""Where sandboxes come from: `protocols.Sandboxes` on the Docker daemon of this process's environment."""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from longcat_eval.errors import EnvironmentUnusableError
+from longcat_eval.protocols import SandboxError
+from longcat_eval.runners.sandbox import scripts
+from longcat_eval.runners.sandbox.container import DockerSandbox
+from longcat_eval.runners.sandbox.daemon import Daemon, connect, translated
+from longcat_eval.runners.sandbox.disk import POLL_SECONDS, watch_disk
+from longcat_eval.runners.sandbox.execution import run_briefly
+from longcat_eval.runners.sandbox.image_store import ImageStore, note_use
+from longcat_eval.runners.sandbox.last_resort import LastResort
+from longcat_eval.runners.sandbox.life import Image, Life, remove_container
+from longcat_eval.runners.sandbox.limits import GIB, Limits, create_options
+from longcat_eval.runners.sandbox.owner import own_labels
+from longcat_eval.runners.sandbox.reaper import reap, remove_run
+
+AGENT_SLOTS = 16
+EXECS_PER_CPU = 4
+SPARE_DISK_BYTES = 2 * GIB
+"""Free space that every slot should find at the first start; `MOST_SPARE_DISK_BYTES` is enough for all."""
+MOST_SPARE_DISK_BYTES = 20 * GIB
+LEAST_DISK_BYTES = GIB
+"""With less no sandbox is started at all."""
+WATCHER = "watch-disk"
+
+
+class DockerSandboxes:
+    """Starts sandboxes; nothing is touched, and no daemon needed, before the first.
+
+    Slots: at most `agents` sandboxes of kind `agent` and `graders` of kind `grade` (default: the daemon's
+    CPUs) live at once, and four commands a CPU run at once. The first start connects, checks the free disk
+    and removes what dead runs left. `close` removes everything; should the process end otherwise, so do its
+    exit, its signals, or the next start of any longcat-eval on this machine.
+    """
+
+    def __init__(
+        self,
+        *,
+        agents: int = AGENT_SLOTS,
+        graders: int | None = None,
+        execs: int | None = None,
+        limits: Limits | None = None,
+        images: ImageStore | None = None,
+        disk_poll: float = POLL_SECONDS,
+        on_reaped: Callable[[int], None] = lambda count: None,
+    ) -> None:
+        self.run = secrets.token_hex(6)
+        self.limits = limits or Limits()
+        self._agents, self._graders, self._execs = agents, graders, execs
+        self._images, self._disk_poll, self._on_reaped = images, disk_poll, on_reaped
+        self._connecting, self._counter = asyncio.Lock(), 0
+        self._daemon: Daemon | None = None
+        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._exec_slots = asyncio.Semaphore(1)
+        self._found: dict[str, Image] = {}
+        self._shells: dict[str, scripts.Shell] = {}
+        self._open: dict[str, DockerSandbox] = {}
+        self._background: set[asyncio.Task[Any]] = set()
+        self._closed = False
+        self._last_resort = LastResort(partial(remove_all, self.run))
+
+    async def start(
+        self,
+        image: str,
+        *,
+        network: bool = False,
+        kind: str = "agent",
+        name: str = "",
+        env: Mapping[str, str] | None = None,
+        **limits: Any,
+    ) -> DockerSandbox:
+        """Start a sandbox from a local image; `limits` are fields of `Limits`.
+
+        Raises `EnvironmentUnusableError` if there is no daemon or too little disk, `SandboxError` if this one
+        sandbox cannot be had: `image_missing` (nothing is ever pulled here), `image_unusable`, `disk_full`.
+        """
+        bounds = replace(self.limits, **limits)
+        daemon = await self._connected()
+        slots = self._slots[kind]
+        await slots.acquire()
+        opening = self._spawn(self._open_one(daemon, slots, image, bounds, env or {}, network, kind, name))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._spawn(_stop_when_open(opening))
+            raise
+
+    async def close(self) -> None:
+        """Remove every sandbox of this run, those still starting too."""
+        self._closed = True
+        daemon, self._daemon = self._daemon, None
+        if daemon is None:
+            return
+        for task in list(self._background):
+            if task.get_name() == WATCHER:
+                task.cancel()
+        await asyncio.gather(*(s.stop() for s in list(self._open.values())), return_exceptions=True)
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await daemon.call(remove_run, daemon.api, self.run)
+        self._last_resort.disarm()
+        daemon.close()
+
+    async def image(self, name: str) -> Image:
+        """The local image of that name, pinned for this run at its first use.
+
+        Raises `SandboxError`: `image_missing`.
+        """
+        daemon = await self._connected()
+        if name not in self._found:
+            try:
+                about = await daemon.call(daemon.api.inspect_image, name)
+            except SandboxError as error:
+                if error.reason != "image_missing":
+                    raise
+                if self._images is None:
+                    raise SandboxError(
+                        "image_missing",
+                        f"no image {name} on this machine; get it with: longcat-eval images pull {name}",
+                    ) from None
+                await daemon.call(self._images.ensure, daemon.long_api, name)
+                about = await daemon.call(daemon.api.inspect_image, name)
+            self._found[name] = read_image(name, about)
+            await daemon.call(note_use, daemon.facts.id, name)
+        return self._found[name]
+
+    async def _open_one(
+        self,
+        daemon: Daemon,
+        slots: asyncio.Semaphore,
+        image: str,
+        limits: Limits,
+        env: Mapping[str, str],
+        network: bool,
+        kind: str,
+        name: str,
+    ) -> DockerSandbox:
+        """Create, start and try out a container; whatever goes wrong, none is left and the slot is free."""
+        container = f"lceval-{self.run}-{self._next()}"
+        try:
+            pinned = await self.image(image)
+            free = daemon.facts.free_bytes
+            if free is not None and free < LEAST_DISK_BYTES:
+                raise SandboxError(
+                    "disk_full", f"only {free / GIB:.1f} GiB are free under {daemon.facts.root}"
+                )
+            labels = own_labels(self.run, kind, name, time.time() + limits.seconds)
+            options = create_options(pinned.id, limits, labels, env, network=network, cpus=daemon.facts.cpus)
+            container_id = await daemon.call(create_and_start, daemon.api, container, options)
+            shell = await self._shell(daemon, pinned, container_id)
+        except BaseException:
+            with contextlib.suppress(SandboxError):
+                await daemon.call(remove_container, daemon.api, container)
+            slots.release()
+            raise
+        life = Life(daemon, container_id, pinned, limits)
+        sandbox = DockerSandbox(life, shell, self._exec_slots, partial(self._stopped, slots))
+        self._open[container_id] = sandbox
+        return sandbox
+
+    async def _shell(self, daemon: Daemon, image: Image, container_id: str) -> scripts.Shell:
+        """What the image offers to run commands with; asked in its first container only."""
+        if image.id not in self._shells:
+            try:
+                answer = await run_briefly(daemon, container_id, ["/bin/sh", "-c", scripts.PROBE], None)
+            except SandboxError as error:
+                raise SandboxError("image_unusable", f"{image.name}: {error}") from None
+            shell = scripts.read_probe(answer)
+            if shell is None:
+                said = answer.decode("utf-8", "replace").strip()
+                raise SandboxError("image_unusable", f"{image.name} runs no shell: {said}")
+            self._shells[image.id] = shell
+        return self._shells[image.id]
+
+    async def _connected(self) -> Daemon:
+        async with self._connecting:
+            if self._closed:
+                raise SandboxError("daemon_lost", "the sandboxes of this run are closed")
+            if self._daemon is None:
+                daemon = await Daemon.open()
+                try:
+                    self._check_disk(daemon)
+                    self._on_reaped(len(await daemon.call(reap, daemon.api)))
+                except BaseException:
+                    daemon.close()
+                    raise
+                graders = self._graders or daemon.facts.cpus
+                self._slots = {
+                    "agent": asyncio.Semaphore(self._agents),
+                    "grade": asyncio.Semaphore(graders),
+                }
+                self._exec_slots = asyncio.Semaphore(self._execs or EXECS_PER_CPU * daemon.facts.cpus)
+                self._last_resort.arm()
+                self._spawn(watch_disk(daemon, self.run, self._open, self._disk_poll), name=WATCHER)
+                self._daemon = daemon
+        return self._daemon
+
+    def _check_disk(self, daemon: Daemon) -> None:
+        wanted = min(MOST_SPARE_DISK_BYTES, SPARE_DISK_BYTES * self._agents)
+        free = daemon.facts.free_bytes
+        if free is not None and free < wanted:
+            raise EnvironmentUnusableError(
+                f"sandboxes want {wanted / GIB:.0f} GiB free under {daemon.facts.root} and there are "
+                f"{free / GIB:.1f}: make room (longcat-eval images prune), or allow fewer at once"
+            )
+
+    def _stopped(self, slots: asyncio.Semaphore, sandbox: DockerSandbox) -> None:
+        if self._open.pop(sandbox.id, None) is not None:
+            slots.release()
+
+    def _spawn(self, work: Coroutine[Any, Any, Any], name: str | None = None) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work, name=name)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    def _next(self) -> int:
+        self._counter += 1
+        return self._counter
+
+
+async def _stop_when_open(opening: "asyncio.Task[DockerSandbox]") -> None:
+    """Nobody waits for this sandbox any more."""
+    with contextlib.suppress(SandboxError):
+        await (await opening).stop()
+
+
+def create_and_start(api: Any, name: str, options: Mapping[str, Any]) -> str:
+    """Create a container and start it; its id."""
+    from docker.errors import APIError, ImageNotFound, NotFound
+
+    container: str = api.create_container(name=name, **options)["Id"]
+    try:
+        api.start(container)
+    except ImageNotFound:
+        raise
+    except (NotFound, APIError) as error:
+        if error.status_code in (400, 404):
+            raise SandboxError("image_unusable", f"it does not start: {error.explanation}") from None
+        raise
+    return container
+
+
+def read_image(name: str, about: Mapping[str, Any]) -> Image:
+    """What a run needs to know of an image, from the daemon's description."""
+    config = about.get("Config") or {}
+    digests = about.get("RepoDigests") or [""]
+    return Image(
+        name=name,
+        id=about["Id"],
+        digest=digests[0],
+        user=config.get("User") or "",
+        entrypoint=config.get("Entrypoint") or [],
+        command=config.get("Cmd") or [],
+    )
+
+
+def remove_all(run: str) -> None:
+    """Remove a run's containers from outside any event loop; a daemon that is gone is no error here."""
+    with contextlib.suppress(EnvironmentUnusableError, SandboxError), connect() as client:
+        translated(remove_run, client.api, run)
