@@ -30,6 +30,7 @@ oracles: $(VENV)/.dev ## Peers and official code, each in its own environment.
 bench: $(VENV)/.dev ## Our speed beside the peers', in one run.
 	$(BIN)/python benchmarks/peers.py --make-environments
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/tau2_speed.py
 
 docs: $(VENV)/.dev ## Write docs/cli.md from the code.
 	$(BIN)/python docs/make_reference.py

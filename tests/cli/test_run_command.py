@@ -267,7 +267,7 @@ def test_a_disk_that_fills_up_is_one_line_and_the_run_goes_on_when_there_is_room
         command = ["mount", "-t", "tmpfs", "-o", f"size={size}{''.join(more)}", "tmpfs", str(disk)]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
-    if not mount("32k"):
+    if not mount("48k"):
         pytest.skip("mounting a small disk needs root")
     try:
         args = (*SMOKE, "--model", "m", "--base-url", endpoint.base_url, "-k", 4, "-o", disk / "r")

