@@ -9,7 +9,7 @@ from toy import NoWorkers
 from longcat_eval.model_backend.role import Role
 from longcat_eval.model_backend.scripted import Lines, ScriptedModel
 from longcat_eval.protocols import DataOptions
-from longcat_eval.records import AttemptKey, Message, Sample, Score
+from longcat_eval.records import AttemptKey, Message, Sample, Score, Transcript
 from longcat_eval.runners.context import Context
 from longcat_eval.tasks.tau2.source import Tau2Source
 from longcat_eval.tasks.tau2.task import Tau2Task
@@ -31,15 +31,22 @@ def load(source: Tau2Source, domain: str, split: str = "base") -> Loaded:
     return Loaded(task, data.samples, data.passed_by)
 
 
+async def one_dialogue(
+    task: Tau2Task, sample: Sample, said: Mapping[str, Sequence[Message]]
+) -> tuple[Transcript, Context]:
+    """One dialogue, both sides by their lines."""
+    role = Role(ScriptedModel("script", Lines(lambda key: said)), "script")
+    key = AttemptKey(task.name, sample.id)
+    ctx = Context(key, {"agent": role, "user": role}, task.protocol, 0, NoWorkers(), lambda *_: None)
+    return await task.attempt(sample, ctx), ctx
+
+
 async def run_scripted(
     task: Tau2Task, samples: Sequence[Sample], lines: Callable[[Sample], Mapping[str, Sequence[Message]]]
 ) -> dict[str, Score]:
-    """One dialogue per sample, both sides by their lines."""
+    """One dialogue per sample, judged."""
     scores = {}
     for sample in samples:
-        said = lines(sample)
-        role = Role(ScriptedModel("script", Lines(lambda key, said=said: said)), "script")  # type: ignore[misc]
-        key = AttemptKey(task.name, sample.id)
-        ctx = Context(key, {"agent": role, "user": role}, task.protocol, 0, NoWorkers(), lambda *_: None)
-        scores[sample.id] = await task.score(sample, await task.attempt(sample, ctx), ctx)
+        transcript, ctx = await one_dialogue(task, sample, lines(sample))
+        scores[sample.id] = await task.score(sample, transcript, ctx)
     return scores

@@ -28,11 +28,11 @@ from longcat_eval.cli.roles import (
 )
 from longcat_eval.cli.settings import Resolved, RunSettings, parse_seconds
 from longcat_eval.errors import EnvironmentUnusableError, ExitCode
-from longcat_eval.model_backend.embedded import SLOTS, EmbeddedModel
+from longcat_eval.model_backend.embedded import SLOTS
 from longcat_eval.model_backend.resolve import ResolvedModel
 from longcat_eval.model_backend.role import Role
 from longcat_eval.model_backend.scripted import NULL
-from longcat_eval.protocols import Conversational, Model, Sandboxes, Task
+from longcat_eval.protocols import Conversational, Sandboxes, Task
 from longcat_eval.records import AttemptKey, Message
 from longcat_eval.runners.budget import Budget
 from longcat_eval.runners.plan import PlannedTask
@@ -63,8 +63,9 @@ def execute(resolved: Resolved) -> int:
     if any(task.protocol.tools for task in tasks):
         models = for_conversations(models, settings)
     say(first_line(models["agent"], settings))
-    for note in models["agent"].notes:
-        say(f"  note: {note}")
+    for role, model in models.items():
+        for note in model.notes:
+            say(f"  note{'' if role == 'agent' else f' ({role})'}: {note}")
     if settings.max_cost is not None:
         require_prices(models)
     refuse_unanswerable(tasks, models["agent"])
@@ -134,7 +135,8 @@ async def _run(
         stack.push_async_callback(workers.close)
         sandboxes = DockerSandboxes()
         stack.push_async_callback(sandboxes.close)
-        stopped = await _work(session, planned, roles, workers, sandboxes, settings, console)
+        at_once = attempts_at_once(settings, planned, models["agent"])
+        stopped = await _work(session, planned, roles, workers, sandboxes, at_once, settings, console)
     return finish(session, stopped, settings, console)
 
 
@@ -144,6 +146,7 @@ async def _work(
     roles: Mapping[str, Role],
     workers: WorkerPool,
     sandboxes: Sandboxes,
+    at_once: int,
     settings: RunSettings,
     console: "Console",
 ) -> str:
@@ -160,7 +163,7 @@ async def _work(
             roles,
             workers,
             sandboxes,
-            concurrency=attempts_at_once(settings, roles["agent"].model),
+            concurrency=at_once,
             budget=budget_of(settings),
             emit=display,
         )
@@ -170,12 +173,18 @@ async def _work(
             loop.remove_signal_handler(number)
 
 
-def attempts_at_once(settings: RunSettings, agent: Model) -> int:
-    """How many attempts are under way; more than the embedded model has slots would push out warm prompts."""
+def attempts_at_once(settings: RunSettings, planned: list[PlannedTask], agent: ResolvedModel) -> int:
+    """How many attempts are under way.
+
+    The embedded model holds one conversation with tools at a time: the next begins with the same long prompt,
+    and a slot that has read it saves a minute (two cores, 6,000 tokens).
+    """
     concurrency = parse_concurrency(settings.concurrency)
     if isinstance(concurrency, int):
         return concurrency
-    return SLOTS if isinstance(innermost(agent), EmbeddedModel) else AUTO_IN_FLIGHT
+    if agent.kind != "embedded":
+        return AUTO_IN_FLIGHT
+    return 1 if any(part.task.protocol.tools for part in planned) else SLOTS
 
 
 def budget_of(settings: RunSettings) -> Budget:

@@ -23,7 +23,7 @@ USER_LIMIT = 5.0
 """Percent of attempts; above, the score is partly about the user simulator."""
 USER_FAULTS = {
     "user_fault": "the user simulator made a fault in",
-    "premature_stop": "the user simulator stopped before the agent was done in",
+    "premature_stop": "the user simulator seems to have stopped before the agent was done in",
 }
 """What tasks with a simulated user call such shares of attempts, and how a warning says them."""
 

@@ -51,13 +51,12 @@ class Dialogue:
     """What happened so far: `trajectory` has every message and tool result in their order.
 
     `end` is the name that `Rules.stop` gave, `max_steps`, `too_many_errors`, or the reason of the model's
-    failure; `errors` counts failed tool calls by role, `resampled` replies asked again.
+    failure; `errors` counts failed tool calls by role.
     """
 
     trajectory: list[Wire] = field(default_factory=list)
     steps: int = 0
     errors: dict[str, int] = field(default_factory=lambda: {"agent": 0, "user": 0})
-    resampled: dict[str, int] = field(default_factory=lambda: {"agent": 0, "user": 0})
     end: str = ""
     failure: ModelError | None = None
 
@@ -83,7 +82,6 @@ async def converse(
         finally:
             world.sync()
         dialogue.steps += 1
-        dialogue.resampled[speaker.role] += said.resampled
         dialogue.trajectory.append(_entry(speaker.role, said))
         if said.calls:
             _run_calls(dialogue, speaker, said, world)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from longcat_eval.model_backend.tool_text import read_object
 from longcat_eval.protocols import AttemptContext, ModelError
-from longcat_eval.records import Completion, Message, Outcome, ToolCall, Wire
+from longcat_eval.records import Completion, Message, Outcome, Wire
 
 UNREADABLE_TOOL_CALL = "tool_syntax"
 EMPTY_REPLY = "empty_reply"
@@ -24,22 +24,26 @@ class ReadCall(NamedTuple):
 
 
 class Said(NamedTuple):
-    """One message of a participant: visible text, calls, and how often it had to be asked again."""
+    """One message of a participant: visible text and calls."""
 
     text: str
     calls: tuple[ReadCall, ...]
-    resampled: int
+    finish_reason: str = ""
 
 
 @dataclass
 class Participant:
-    """A model in a dialogue. `history` holds wire messages as this side sees them, its own as assistant."""
+    """A model in a dialogue. `history` holds wire messages as this side sees them, its own as assistant.
+
+    `faults` counts replies and calls that could not be used, `resampled` how often it was asked again.
+    """
 
     role: str
     history: list[Wire]
     tools: Sequence[Wire] = ()
     turn: int = 0
     faults: int = field(default=0, init=False)
+    resampled: int = field(default=0, init=False)
 
     def hear(self, text: str) -> None:
         """Add what the other side said."""
@@ -57,6 +61,7 @@ class Participant:
         """
         choice = {"tool_choice": "auto"} if self.tools else {}
         for again in range(resamples + 1):
+            self.resampled += again > 0
             try:
                 reply = await ctx.ask(
                     self.history,
@@ -72,11 +77,11 @@ class Participant:
                     raise
                 continue
             if reply.text.strip() or reply.message.tool_calls:
-                return self._said(reply, again)
+                return self._said(reply)
             self.faults += 1
         raise self._silence(reply)
 
-    def _said(self, reply: Completion, again: int) -> Said:
+    def _said(self, reply: Completion) -> Said:
         calls = tuple(
             ReadCall(call.id, call.name, read_object(call.arguments), call.arguments)
             for call in reply.message.tool_calls
@@ -84,13 +89,15 @@ class Participant:
         self.faults += sum(call.arguments is None for call in calls)
         self.history.append(echo(reply.message, calls))
         self.turn += 1
-        return Said(reply.text, calls, again)
+        return Said(reply.text, calls, reply.finish_reason)
 
     def _silence(self, reply: Completion) -> ModelError:
         outcome = EMPTY_OUTCOMES.get(reply.finish_reason, Outcome.NO_ANSWER)
         if self.role != "agent":
             outcome = Outcome.SIMULATOR_ERROR
-        return ModelError(outcome, EMPTY_REPLY, f"the {self.role} sent neither text nor a tool call")
+        error = ModelError(outcome, EMPTY_REPLY, f"the {self.role} sent neither text nor a tool call")
+        error.completion = reply
+        return error
 
 
 def echo(message: Message, calls: Sequence[ReadCall]) -> Wire:
@@ -117,8 +124,3 @@ def _mended(given: Wire, call: ReadCall) -> Wire:
     arguments: Mapping[str, Any] = {"unreadable": call.written} if call.arguments is None else call.arguments
     function = {**given["function"], "arguments": msgspec.json.encode(arguments).decode()}
     return {**given, "id": call.id, "function": function}
-
-
-def as_tool_call(call: ReadCall) -> ToolCall:
-    """The call as the records keep it."""
-    return ToolCall(call.id, call.name, call.written)

@@ -31,11 +31,11 @@ class WorkerPool:
         self._alive: set[Process] = set()
         self._closed = False
 
-    async def call(self, function: str, *args: Any) -> Any:
+    async def call(self, function: str, *args: Any, seconds: float | None = None) -> Any:
         """Run `package.module:function(*args)`; arguments and result are plain data that msgpack can carry.
 
-        Raises `WorkerError`: `timeout`, `memory`, `crash` (the process died) or `error` (the function raised,
-        or no worker could be started).
+        `seconds` replaces the pool's own limit. Raises `WorkerError`: `timeout`, `memory`, `crash` (the process
+        died) or `error` (the function raised, or no worker could be started).
         """
         frame = msgspec.msgpack.encode([function, args])
         async with self._slots:
@@ -43,7 +43,7 @@ class WorkerPool:
                 raise WorkerError("error", "the worker pool is closed")
             worker = self._idle.pop() if self._idle else await self._start()
             try:
-                reply = await self._exchange(worker, function, frame)
+                reply = await self._exchange(worker, function, frame, seconds or self._seconds)
             except BaseException:
                 await self._discard(worker)
                 raise
@@ -62,15 +62,15 @@ class WorkerPool:
         for worker in list(self._alive):
             await self._discard(worker)
 
-    async def _exchange(self, worker: Process, function: str, frame: bytes) -> Any:
+    async def _exchange(self, worker: Process, function: str, frame: bytes, seconds: float) -> Any:
         assert worker.stdin is not None
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(seconds):
                 worker.stdin.write(len(frame).to_bytes(HEADER_BYTES, "big") + frame)
                 await worker.stdin.drain()
                 return await _read_reply(worker)
         except TimeoutError:
-            raise WorkerError("timeout", f"{function} took longer than {self._seconds:g} s") from None
+            raise WorkerError("timeout", f"{function} took longer than {seconds:g} s") from None
         except (asyncio.IncompleteReadError, ConnectionError):
             raise WorkerError("crash", f"{function} ended its worker process") from None
 

@@ -12,6 +12,7 @@ EXPECTED = {
     "qwen3-next-80b-a3b-instruct",
     "gemini-2.5-flash-lite",
     "gpt-4.1",
+    "gpt-4.1-2025-04-14",
     "smollm2-135m-instruct",
 }
 

@@ -245,7 +245,7 @@ def test_a_failing_user_simulator_is_a_warning(
     ("name", "said"),
     [
         ("user_fault", "the user simulator made a fault in"),
-        ("premature_stop", "the user simulator stopped before the agent was done in"),
+        ("premature_stop", "the user simulator seems to have stopped before the agent was done in"),
     ],
 )
 @pytest.mark.parametrize("faults", [1, 2])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from tau2_domains import Loaded, load, run_scripted
+from tau2_domains import Loaded, load, one_dialogue, run_scripted
 
 from longcat_eval.records import Message, Outcome, Sample, ToolCall
 from longcat_eval.tasks.tau2.domain import Domain
@@ -209,3 +209,18 @@ def test_a_value_of_a_wrong_type_in_the_database_is_passed_over_in_silence(tau2_
     world.environment.tools.db.reservations["EHGLP3"].total_baggages = 1.5
     result = world.call("agent", "get_reservation_details", {"reservation_id": "EHGLP3"})
     assert ('"total_baggages": 1.5' in result.content, result.error) == (True, False)
+
+
+async def test_a_verdict_of_another_grader_is_made_anew(loaded: Loaded) -> None:
+    task = loaded.task
+    sample = next(s for s in loaded.samples if s.id not in loaded.passed_by["transfer"])
+    transcript, ctx = await one_dialogue(task, sample, gold_scripts(sample.fields))
+    live = await task.score(sample, transcript, ctx)
+    verdict = transcript.artifacts["verdict"]
+    transcript.artifacts |= {
+        "grader": "tau2-live-state/0",
+        "verdict": {**verdict, "reward": 0.0, "db": False},
+    }
+    assert await task.score(sample, transcript, ctx) == live
+    transcript.artifacts["trajectory"] = transcript.artifacts["trajectory"][:2]
+    assert (await task.score(sample, transcript, ctx)).value == 0.0

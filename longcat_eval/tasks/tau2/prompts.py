@@ -40,12 +40,15 @@ def read_prompts(source: Tau2Source) -> Prompts:
     user = _constants(folder / "user" / "user_simulator.py")
     orchestrator = _constants(folder / "orchestrator" / "orchestrator.py")
     try:
-        return Prompts(
+        prompts = Prompts(
             agent["AGENT_INSTRUCTION"],
             agent["SYSTEM_PROMPT"],
             user["SYSTEM_PROMPT"],
             orchestrator["DEFAULT_FIRST_AGENT_MESSAGE"],
         )
+        prompts.agent("")
+        prompts.user("", "")
+        return prompts
     except KeyError as name:
         raise EnvironmentUnusableError(
             f"{source.version} has no {name} where tau2 0.2 has it: this version of tau2 is not supported"

@@ -41,7 +41,8 @@ V0_2 = Tau2Protocol(
 NOTES = (
     "a reply without text and calls, or with an unreadable call, is asked again, up to `resamples` times",
     "arguments that are no JSON object are a tool error, which counts; the official runner raises",
-    "calculate refuses numbers beyond 8,192 bits; the official one evaluates them for hours",
+    "calculate refuses numbers beyond 8,192 bits and 2,000 characters; the official one may take hours",
+    "assistant messages go back as they came, reasoning included; max_tokens is sent",
 )
 """Deviations from the official runner, all where that raises or hangs."""
 

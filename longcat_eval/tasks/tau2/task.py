@@ -142,10 +142,11 @@ class Tau2Task:
         verdict = self.grader.judge(raw, world, trajectory)
         transcript = ctx.transcript()
         transcript.artifacts = {
+            "grader": GRADER,
             "end": dialogue.end,
             "steps": dialogue.steps,
             "errors": dialogue.errors,
-            "resampled": dialogue.resampled,
+            "resampled": {"agent": agent.resampled, "user": user.resampled},
             "user_faults": user.faults + dialogue.errors["user"],
             "verdict": msgspec.to_builtins(verdict),
             "trajectory": trajectory,
@@ -154,9 +155,14 @@ class Tau2Task:
         return transcript
 
     async def score(self, sample: Sample, transcript: Transcript, ctx: AttemptContext) -> Score:
-        """Return the reward, 0 unless the user ended the dialogue; the reason is how it ended."""
+        """Return the reward, 0 unless the user ended the dialogue; the reason is how it ended.
+
+        A verdict of another version of the grader is made anew: the calls of the trajectory are run again.
+        """
         artifacts = transcript.artifacts
         verdict = msgspec.convert(artifacts["verdict"], Verdict)
+        if artifacts["grader"] != GRADER:
+            verdict = self._judge_again(sample.fields, artifacts["trajectory"])
         stopped = artifacts["end"] == USER_STOP
         reward = verdict.reward if stopped else 0.0
         return Score(
@@ -187,6 +193,14 @@ class Tau2Task:
         found = {name: fmean(row.metrics[name] for row in valid if name in row.metrics) for name in names}
         metrics |= {name: value for name, value in found.items() if name not in MEANS}
         return Aggregate("avg", metrics, {name: value for name, value in found.items() if name in MEANS})
+
+    def _judge_again(self, raw: Wire, trajectory: Sequence[Wire]) -> Verdict:
+        world = self.domain.environment(raw)
+        for entry in trajectory:
+            for call in entry.get("calls", ()):
+                if isinstance(call["arguments"], dict):
+                    world.call(entry["from"], call["name"], call["arguments"])
+        return self.grader.judge(raw, world, trajectory)
 
     def _rules(self) -> Rules:
         limits = {name: int(value) for name, value in self.protocol.limits.items()}
