@@ -62,8 +62,11 @@ class LogLikelihoodModel(Model, Protocol):
 class Workers(Protocol):
     """Processes for work that may hang or eat memory; killed at their limits and started anew."""
 
-    async def call(self, function: str, *args: Any) -> Any:
-        """Run `package.module:function` with JSON-like arguments; raise `WorkerError` at a limit."""
+    async def call(self, function: str, *args: Any, seconds: float | None = None) -> Any:
+        """Run `package.module:function` with JSON-like arguments; raise `WorkerError` at a limit.
+
+        `seconds` is this call's own time limit instead of the pool's.
+        """
         ...
 
 
@@ -76,10 +79,14 @@ class WorkerError(Exception):
 
 
 class AttemptContext(Protocol):
-    """What one attempt may use: models by role, worker processes, sandboxes, seeds."""
+    """What one attempt may use: models by role, worker processes, sandboxes, seeds.
+
+    `deadline` (on `time.monotonic`, or None) goes with every request; a runner with a time limit sets it.
+    """
 
     key: AttemptKey
     base_seed: int
+    deadline: float | None
     workers: Workers
     sandboxes: "Sandboxes"
 

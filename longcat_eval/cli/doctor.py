@@ -33,8 +33,11 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "demo": (("xllamacpp",), "no embedded model"),
     "openai": (("openai",), "no --transport openai"),
     "tau2": (EXTRA_MODULES, "no tau2 tasks"),
+    "docker": (("docker",), "no sandboxes: no SWE-Bench, TerminalBench, PRDBench"),
 }
 """Extra -> (modules it brings, what is lost without it)."""
+SANDBOXED = ("swe-bench", "terminal-bench", "prdbench")
+"""What the names of tasks begin with that need sandboxes."""
 
 
 def run_doctor(options: ModelOptions, tasks: Sequence[str], data: DataOptions) -> int:
@@ -60,6 +63,7 @@ def machine_checks(
         lambda: [python_version()],
         lambda: extras_installed(needed_extras(options, tasks)),
         lambda: disk_free(),
+        lambda: sandboxes_work(tasks),
         lambda: tau2_present(tasks, data),
         lambda: data_present(tasks, data),
     ]
@@ -81,6 +85,8 @@ def needed_extras(options: ModelOptions, tasks: Sequence[str]) -> set[str]:
         needed.add("math")
     if any(name.startswith("tau2-") for name in tasks):
         needed.add("tau2")
+    if any(name.startswith(SANDBOXED) for name in tasks):
+        needed.add("docker")
     return needed
 
 
@@ -110,6 +116,27 @@ def disk_free() -> list[Probe]:
         status: Status = "fail" if free < DISK_FAIL else "warn" if free < DISK_WARN else "ok"
         found.append(Probe(name, status, f"{free / 1e9:.1f} GB free on {path}", "make room"))
     return found
+
+
+def sandboxes_work(tasks: Sequence[str]) -> list[Probe]:
+    """The Docker daemon, and whether it enforces what keeps sandboxes in bounds."""
+    from longcat_eval.runners.sandbox.daemon import connect, read_facts
+
+    if find_spec("docker") is None:
+        return []
+    wanted = any(name.startswith(SANDBOXED) for name in tasks)
+    try:
+        with connect() as client:
+            facts = read_facts(client)
+    except EnvironmentUnusableError as error:
+        return [Probe("docker", "fail" if wanted else "warn", str(error))]
+    free = "on another machine" if facts.free_bytes is None else f"{facts.free_bytes / 1e9:.1f} GB free"
+    detail = f"{facts.version}, {facts.cpus} CPUs, {facts.storage}, cgroup v{facts.cgroup}, {free}"
+    if facts.unenforced:
+        remedy = "give the daemon cgroup v2 with these controllers, or do not run untrusted models on it"
+        lacking = f"{detail}; it does not enforce limits of {', '.join(facts.unenforced)}"
+        return [Probe("docker", "warn", lacking, remedy)]
+    return [Probe("docker", "ok", detail)]
 
 
 def tau2_present(tasks: Sequence[str], data: DataOptions) -> list[Probe]:

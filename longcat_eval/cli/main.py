@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from longcat_eval import __version__
+from longcat_eval.cli.images import images_app
 from longcat_eval.cli.options import with_run_settings
+from longcat_eval.cli.sandbox import sandbox_app
 from longcat_eval.cli.settings import Resolved
 from longcat_eval.cli.terminal import visible
 from longcat_eval.errors import ExitCode, LongcatEvalError
@@ -28,6 +30,8 @@ app.add_typer(tasks_app, name="tasks")
 app.add_typer(models_app, name="models")
 app.add_typer(config_app, name="config")
 app.add_typer(cache_app, name="cache")
+app.add_typer(images_app, name="images")
+app.add_typer(sandbox_app, name="sandbox")
 
 Runs = Annotated[
     list[Path] | None, typer.Argument(metavar="[RUN…]", help="Run directories; default: the latest.")

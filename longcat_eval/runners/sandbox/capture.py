@@ -1,6 +1,5 @@
 """What is kept of a command's output, and the frames in which the daemon sends it."""
 
-from collections import deque
 from collections.abc import Iterator
 
 KEPT_AT_EACH_END = 1 << 20
@@ -14,8 +13,7 @@ class Capture:
     def __init__(self, ends: int = KEPT_AT_EACH_END) -> None:
         self._ends = ends
         self._head = bytearray()
-        self._tail: deque[bytes] = deque()
-        self._tail_bytes = 0
+        self._tail = bytearray()
         self.total = 0
 
     def feed(self, data: bytes) -> None:
@@ -24,11 +22,9 @@ class Capture:
         if (room := self._ends - len(self._head)) > 0:
             self._head += data[:room]
             data = data[room:]
-        if data:
-            self._tail.append(data)
-            self._tail_bytes += len(data)
-            while self._tail_bytes - len(self._tail[0]) >= self._ends:
-                self._tail_bytes -= len(self._tail.popleft())
+        self._tail += data
+        if len(self._tail) > 2 * self._ends:
+            del self._tail[: -self._ends]
 
     @property
     def left_out(self) -> int:
@@ -37,7 +33,7 @@ class Capture:
 
     def output(self) -> bytes:
         """Both ends, with a line between them where something is missing."""
-        tail = b"".join(self._tail)[-self._ends :]
+        tail = bytes(self._tail[-self._ends :])
         if not self.left_out:
             return bytes(self._head) + tail
         return b"%s\n[longcat-eval: %d bytes left out here]\n%s" % (bytes(self._head), self.left_out, tail)

@@ -13,6 +13,7 @@ from longcat_eval.runners.sandbox.execution import Execution, Reports, create_ex
 from longcat_eval.runners.sandbox.life import Life
 
 TIMED_OUT, CANNOT_RUN, KILLED, TERMINATED = 124, 126, 137, 143
+NEVER_BEGAN = -1
 STATE_POLLS, STATE_POLL_SECONDS = 50, 0.05
 CLOCK_TICK = 0.05
 HOST_SLACK_SECONDS = scripts.KILL_AFTER_SECONDS + 10.0
@@ -36,8 +37,7 @@ class Command:
         started = time.monotonic()
         execution, code = await self._once()
         if execution.reports.end is None and not execution.overran and code not in (KILLED, TERMINATED):
-            # It did not begin for want of process ids, which earlier commands hold: once these are gone, it
-            # may run.
+            # It did not begin: earlier commands hold the process ids, or have ended the container just now.
             await self.life.restart()
             execution, code = await self._once()
         seconds = execution.reports.seconds
@@ -61,7 +61,7 @@ class Command:
             raise
         except SandboxError as error:
             await life.revive(error)
-            return execution, KILLED
+            return execution, KILLED if execution.reports.begin else NEVER_BEGAN
         if execution.overran:
             await life.sweep(marker, execution.since, user=self.user)
             return execution, TIMED_OUT

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from longcat_eval.protocols import ExecResult
 from longcat_eval.runners.sandbox import scripts
@@ -122,13 +123,13 @@ class DockerSandbox:
         if tag:
             # The container's labels go into the image, and from there into whatever its user runs from it.
             changes += [f'LABEL {label}=""' for label in ALL]
-        names = {}
-        if tag:
-            repository, colon, version = tag.rpartition(":")
-            named = bool(colon) and "/" not in version
-            names = {"repository": repository, "tag": version} if named else {"repository": tag}
-        commit = self.life.daemon.long_api.commit
-        return str((await self.life.call(commit, changes=changes, **names))["Id"])
+        repository, version = split_tag(tag)
+
+        def commit(container: str) -> str:
+            api: Any = self.life.daemon.long_api
+            return str(api.commit(container, repository=repository, tag=version, changes=changes)["Id"])
+
+        return await self.life.call(commit)
 
     async def stop(self) -> None:
         """Remove the container and all its processes, at once; safe to call twice and in a cancelled task."""
@@ -152,3 +153,11 @@ class DockerSandbox:
         path = f"/tmp/.lceval-{time.monotonic_ns()}.sh"
         await self.put(path, encoded)
         return [path]
+
+
+def split_tag(name: str) -> tuple[str | None, str | None]:
+    """`host:5000/a/b:1` as (`host:5000/a/b`, `1`); a name without a tag gets `latest`, none stays none."""
+    repository, colon, version = name.rpartition(":")
+    if colon and "/" not in version:
+        return repository, version
+    return (name, "latest") if name else (None, None)

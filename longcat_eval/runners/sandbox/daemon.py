@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ DEFAULT_HOST = "unix:///var/run/docker.sock"
 THREADS = 24
 CALL_SECONDS = 120
 """Patience with one answer; a daemon that starts a hundred containers at once answers late."""
+ENFORCED = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit", "cpus": "CpuCfsQuota"}
 LONG_CALL_SECONDS = 3600
 """Patience with commits, imports and pulls."""
 
@@ -84,7 +85,11 @@ def no_daemon(error: BaseException) -> str:
 
 
 class Facts(NamedTuple):
-    """What the daemon says about its machine; `root` is its data folder where that is on this machine."""
+    """What the daemon says about its machine.
+
+    `root` is its data folder where that is on this machine; `unenforced` are limits that its kernel or its
+    being rootless keep it from enforcing.
+    """
 
     id: str
     version: str
@@ -92,6 +97,7 @@ class Facts(NamedTuple):
     cgroup: str
     storage: str
     root: str | None
+    unenforced: tuple[str, ...] = ()
 
     @property
     def free_bytes(self) -> int | None:
@@ -99,18 +105,29 @@ class Facts(NamedTuple):
         return shutil.disk_usage(self.root).free if self.root else None
 
 
+def local_root(info: Mapping[str, Any]) -> str | None:
+    """The daemon's data folder, if it is on this machine."""
+    root = str(info.get("DockerRootDir", ""))
+    return root if docker_host().startswith("unix://") and Path(root).is_dir() else None
+
+
+def free_under(info: Mapping[str, Any]) -> int | None:
+    """Free space for images; None if the daemon is on another machine."""
+    root = local_root(info)
+    return shutil.disk_usage(root).free if root else None
+
+
 def read_facts(client: "DockerClient") -> Facts:
     """Ask the daemon."""
     info = client.info()
-    root = str(info.get("DockerRootDir", ""))
-    local = docker_host().startswith("unix://") and Path(root).is_dir()
     return Facts(
         id=str(info.get("ID", "")),
         version=str(info.get("ServerVersion", "")),
         cpus=int(info.get("NCPU") or 1),
         cgroup=str(info.get("CgroupVersion") or "1"),
         storage=str(info.get("Driver", "")),
-        root=root if local else None,
+        root=local_root(info),
+        unenforced=tuple(name for name, key in ENFORCED.items() if info.get(key) is False),
     )
 
 
@@ -153,11 +170,15 @@ class Daemon:
         refused) or `daemon_lost` (no answer).
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: translated(function, *args, **kwargs))
+        try:
+            answer = loop.run_in_executor(self._threads, lambda: translated(function, *args, **kwargs))
+        except RuntimeError:
+            raise SandboxError("daemon_lost", "the sandboxes of this run are closed") from None
+        return await answer
 
     def close(self) -> None:
         """Drop the connections; calls under way end by themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False)
         self.client.close()
         if "long_api" in self.__dict__:
             self.long_api.close()

@@ -132,4 +132,5 @@ async def _refusal(status: int, reader: asyncio.StreamReader) -> SandboxError:
     text = (await reader.read(4096)).decode("utf-8", "replace").strip()
     with contextlib.suppress(ValueError, KeyError, TypeError):
         text = json.loads(text)["message"]
-    return SandboxError("container_lost" if status in (404, 409) else "daemon_error", text)
+    lost = status in (404, 409) or "is not running" in text  # which is a 500 for some daemons
+    return SandboxError("container_lost" if lost else "daemon_error", text)

@@ -65,11 +65,11 @@ def ledger_for_update() -> Iterator[Ledger]:
         fresh.replace(path)
 
 
-def note_use(daemon_id: str, name: str) -> None:
-    """Mark an image as used just now, if this tool pulled it."""
-    if name in read_ledger().get(daemon_id, {}):
+def note_use(daemon: str, name: str) -> None:
+    """Mark an image as used just now, if this tool pulled it to that daemon."""
+    if name in read_ledger().get(daemon, {}):
         with ledger_for_update() as ledger:
-            if known := ledger.get(daemon_id, {}).get(name):
+            if known := ledger.get(daemon, {}).get(name):
                 known.used = time.time()
 
 
@@ -82,7 +82,6 @@ class ImageStore:
 
     def __init__(
         self,
-        daemon_id: str,
         budget: int | None = None,
         *,
         say: Callable[[str], None] = lambda line: None,
@@ -90,7 +89,7 @@ class ImageStore:
         patience: float = PATIENCE_SECONDS,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._daemon_id, self._budget, self._say = daemon_id, budget, say
+        self._budget, self._say = budget, say
         self._first_wait, self._patience, self._sleep = first_wait, patience, sleep
 
     def ensure(self, api: "APIClient", name: str) -> bool:
@@ -100,13 +99,13 @@ class ImageStore:
         has no room even after eviction.
         """
         if present(api, name):
-            note_use(self._daemon_id, name)
+            note_use(daemon_id(api), name)
             return False
         self.make_room(api)
         self._pull(api, name)
         now = time.time()
         with ledger_for_update() as ledger:
-            ledger.setdefault(self._daemon_id, {})[name] = Pulled(image_id(api, name), now, now)
+            ledger.setdefault(daemon_id(api), {})[name] = Pulled(image_id(api, name), now, now)
         self.make_room(api, keep=name)
         return True
 
@@ -132,7 +131,7 @@ class ImageStore:
 
     def _evict_one(self, api: "APIClient", keep: str) -> str | None:
         busy = {entry["ImageID"] for entry in api.containers(all=True)}
-        known = read_ledger().get(self._daemon_id, {})
+        known = read_ledger().get(daemon_id(api), {})
         for name in sorted(known, key=lambda n: known[n].used):
             if name != keep and known[name].id not in busy and self._remove(api, name):
                 return name
@@ -152,7 +151,7 @@ class ImageStore:
                 raise
             return False
         with ledger_for_update() as ledger:
-            ledger.get(self._daemon_id, {}).pop(name, None)
+            ledger.get(daemon_id(api), {}).pop(name, None)
         return gone
 
     def _pull(self, api: "APIClient", name: str) -> None:
@@ -166,6 +165,11 @@ class ImageStore:
             self._say(f"rate limit of the registry: waiting {wait:.0f} s for {name}")
             self._sleep(wait)
             waited, wait = waited + wait, min(wait * 2, LONGEST_WAIT_SECONDS)
+
+
+def daemon_id(api: "APIClient") -> str:
+    """Which daemon this is; images on one are not on another."""
+    return str(api.info()["ID"])
 
 
 def image_id(api: Any, name: str) -> str:
@@ -182,6 +186,16 @@ def present(api: "APIClient", name: str) -> bool:
     except ImageNotFound:
         return False
     return True
+
+
+def image_bytes(api: Any, name: str) -> int | None:
+    """The size of a local image with all its layers; None if there is none of that name."""
+    from docker.errors import ImageNotFound
+
+    try:
+        return int(api.inspect_image(name)["Size"])
+    except ImageNotFound:
+        return None
 
 
 def pull_once(api: "APIClient", name: str) -> str:

@@ -28,12 +28,14 @@ class Image(NamedTuple):
 
 
 class Life:
-    """One container, from its start to its removal."""
+    """One container, from its start to its removal; `deadline` is on the clock of `time.monotonic`."""
 
-    def __init__(self, daemon: Daemon, container_id: str, image: Image, limits: Limits) -> None:
+    def __init__(
+        self, daemon: Daemon, container_id: str, image: Image, limits: Limits, deadline: float
+    ) -> None:
         self.daemon, self.id, self.image, self.limits = daemon, container_id, image, limits
         self.over = False
-        self._deadline = time.monotonic() + limits.seconds
+        self._deadline = deadline
         self._lost: SandboxError | None = None
 
     async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -53,21 +55,20 @@ class Life:
         """Raise why it is over, if it is."""
         if self.over:
             raise self._lost or SandboxError("container_lost", "the sandbox was stopped")
+        if time.monotonic() >= self._deadline:
+            raise SandboxError("deadline", f"the sandbox lived its {self.limits.seconds:g} s")
 
     async def revive(self, error: SandboxError) -> None:
         """Restart a container that a command ended (`kill -9 -1`, `pkill sleep`); its files are still there.
 
-        Raises `error`, or why the container is gone, where that is not what happened.
+        When this returns it runs. Raises `error`, or why the container is gone, where it was something else.
         """
         self.check()
         if error.reason != "container_lost":
             raise error
-        if time.monotonic() >= self._deadline:
-            raise SandboxError("deadline", f"the sandbox lived its {self.limits.seconds:g} s")
         state = (await self.daemon.call(self.daemon.api.inspect_container, self.id))["State"]
-        if state["Running"]:
-            raise error
-        await self.restart()
+        if not state["Running"]:
+            await self.restart()
 
     async def restart(self) -> None:
         """Kill every process inside; the files stay."""

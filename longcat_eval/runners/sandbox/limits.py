@@ -45,8 +45,10 @@ def create_options(
     network: bool,
     cpus: int,
 ) -> dict[str, Any]:
-    """Keyword arguments of the SDK's low-level `create_container`, less `host_config`.
+    """Keyword arguments of the SDK's low-level `create_container`.
 
+    `cpus` is what the daemon has, because it refuses more, or 0 if it cannot limit them, because then it
+    refuses any.
     PID 1 is Docker's init, which reaps zombies and passes signals on; its only child sleeps until the
     deadline, so that a container whose harness died ends by itself.
     """
@@ -58,7 +60,7 @@ def create_options(
         network_mode="bridge" if network else "none",
         mem_limit=limits.memory_bytes,
         memswap_limit=limits.memory_bytes,
-        nano_cpus=int(min(limits.cpus, cpus) * 1e9),
+        nano_cpus=int(min(limits.cpus, cpus) * 1e9) or None,
         pids_limit=limits.pids,
         ulimits=[
             Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),

@@ -1,5 +1,6 @@
 """Removes what dead runs left behind, and nothing of those that live."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -51,10 +52,18 @@ def _found(entry: Mapping[str, Any], now: float) -> Found:
 
 
 def reap(api: "APIClient") -> list[Found]:
-    """Remove every abandoned container and temporary image; return the containers."""
-    dead = [found for found in find_sandboxes(api) if found.why]
-    for found in dead:
-        remove_container(api, found.id)
+    """Remove every abandoned container and temporary image; return the containers.
+
+    One that the daemon cannot remove stays, and stands in nobody's way.
+    """
+    from docker.errors import APIError
+
+    dead = []
+    for found in find_sandboxes(api):
+        if found.why:
+            with contextlib.suppress(APIError):
+                remove_container(api, found.id)
+                dead.append(found)
     remove_images(api, lambda labels: bool(abandoned(labels, time.time())))
     return dead
 

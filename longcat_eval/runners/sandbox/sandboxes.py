@@ -57,7 +57,7 @@ class DockerSandboxes:
         self.limits = limits or Limits()
         self._agents, self._graders, self._execs = agents, graders, execs
         self._images, self._disk_poll, self._on_reaped = images, disk_poll, on_reaped
-        self._connecting, self._counter = asyncio.Lock(), 0
+        self._connecting, self._pulling, self._counter = asyncio.Lock(), asyncio.Lock(), 0
         self._daemon: Daemon | None = None
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._exec_slots = asyncio.Semaphore(1)
@@ -81,7 +81,8 @@ class DockerSandboxes:
         """Start a sandbox from a local image; `limits` are fields of `Limits`.
 
         Raises `EnvironmentUnusableError` if there is no daemon or too little disk, `SandboxError` if this one
-        sandbox cannot be had: `image_missing` (nothing is ever pulled here), `image_unusable`, `disk_full`.
+        sandbox cannot be had: `image_missing` (nothing is pulled unless the run was given `images`),
+        `image_unusable`, `disk_full`.
         """
         bounds = replace(self.limits, **limits)
         daemon = await self._connected()
@@ -110,24 +111,24 @@ class DockerSandboxes:
         daemon.close()
 
     async def image(self, name: str) -> Image:
-        """The local image of that name, pinned for this run at its first use.
+        """The local image of that name, pinned for this run at its first use; pulled only with `images`.
 
         Raises `SandboxError`: `image_missing`.
         """
         daemon = await self._connected()
+        if self._images is not None:
+            ensure = self._images.ensure
+            async with self._pulling:
+                if await daemon.call(lambda: ensure(daemon.long_api, name)):
+                    self._found.pop(name, None)
         if name not in self._found:
             try:
                 about = await daemon.call(daemon.api.inspect_image, name)
             except SandboxError as error:
                 if error.reason != "image_missing":
                     raise
-                if self._images is None:
-                    raise SandboxError(
-                        "image_missing",
-                        f"no image {name} on this machine; get it with: longcat-eval images pull {name}",
-                    ) from None
-                await daemon.call(self._images.ensure, daemon.long_api, name)
-                about = await daemon.call(daemon.api.inspect_image, name)
+                remedy = f"get it with: longcat-eval images pull {name}"
+                raise SandboxError("image_missing", f"no image {name} on this machine; {remedy}") from None
             self._found[name] = read_image(name, about)
             await daemon.call(note_use, daemon.facts.id, name)
         return self._found[name]
@@ -153,7 +154,9 @@ class DockerSandboxes:
                     "disk_full", f"only {free / GIB:.1f} GiB are free under {daemon.facts.root}"
                 )
             labels = own_labels(self.run, kind, name, time.time() + limits.seconds)
-            options = create_options(pinned.id, limits, labels, env, network=network, cpus=daemon.facts.cpus)
+            cpus = 0 if "cpus" in daemon.facts.unenforced else daemon.facts.cpus
+            options = create_options(pinned.id, limits, labels, env, network=network, cpus=cpus)
+            deadline = time.monotonic() + limits.seconds
             container_id = await daemon.call(create_and_start, daemon.api, container, options)
             shell = await self._shell(daemon, pinned, container_id)
         except BaseException:
@@ -161,7 +164,7 @@ class DockerSandboxes:
                 await daemon.call(remove_container, daemon.api, container)
             slots.release()
             raise
-        life = Life(daemon, container_id, pinned, limits)
+        life = Life(daemon, container_id, pinned, limits, deadline)
         sandbox = DockerSandbox(life, shell, self._exec_slots, partial(self._stopped, slots))
         self._open[container_id] = sandbox
         return sandbox

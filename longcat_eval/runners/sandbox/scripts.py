@@ -54,6 +54,7 @@ WRAPPER_VARIABLE = "LCEVAL_WRAPPER"
 COUNT_OOM = _REPORT + "report now 2>&1\n"
 
 OPEN_STREAM = """
+exec 2>&1
 read -r up _ </proc/uptime; echo "$up"
 if [ -n "$1" ]; then cd -- "$1" || exit 1; fi
 shift
