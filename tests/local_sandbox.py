@@ -50,7 +50,7 @@ class LocalSandbox:
             "bash",
             *arguments,
             cwd=cwd,
-            env={**self.env, **(env or {})},
+            env={**self.env, **(env or {}), "BASH_ENV": ""},  # the .bashrc of this machine is not an image's
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -33,6 +33,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "demo": (("xllamacpp",), "no embedded model"),
     "openai": (("openai",), "no --transport openai"),
     "tau2": (EXTRA_MODULES, "no tau2 tasks"),
+    "swe": (("unidiff",), "no SWE-Bench"),
     "docker": (("docker",), "no sandboxes: no SWE-Bench, TerminalBench, PRDBench"),
 }
 """Extra -> (modules it brings, what is lost without it)."""
@@ -85,6 +86,8 @@ def needed_extras(options: ModelOptions, tasks: Sequence[str]) -> set[str]:
         needed.add("math")
     if any(name.startswith("tau2-") for name in tasks):
         needed.add("tau2")
+    if any(name.startswith("swe-bench-") for name in tasks):
+        needed.add("swe")
     if any(name.startswith(SANDBOXED) for name in tasks):
         needed.add("docker")
     return needed

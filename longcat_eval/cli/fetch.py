@@ -35,6 +35,14 @@ def _fetch(name: str, options: DataOptions) -> str:
         return str(fetch_demo_model())
     if name == "tau2":
         return _fetch_tau2(options)
+    if name == "swebench":
+        from longcat_eval.tasks.swe.package import fetch_swebench
+
+        return f"the grader, in {fetch_swebench()}"
+    if name.startswith("swe-bench-"):
+        from longcat_eval.tasks.swe.package import fetch_swebench
+
+        fetch_swebench()
     if name.startswith("tau2-"):
         _fetch_tau2(options)
     data = load_task(name).load(options)

@@ -156,12 +156,19 @@ def build(
         bool, typer.Option("--from-host", help="A base image of this host's own Debian packages.")
     ] = False,
     package: Annotated[list[str] | None, typer.Option(help="A further package of the host.")] = None,
+    task: Annotated[str | None, typer.Option("--task", "-t", help="The image of samples of this.")] = None,
+    sample_id: SampleIds = None,
+    data_dir: DataDir = None,
 ) -> None:
-    """Build an image without any registry."""
+    """Build an image without any registry: a base, or the environment of a sample from PyPI on one."""
+    if task is not None:
+        from longcat_eval.cli.swe_images import build_task_images
+
+        raise typer.Exit(build_task_images(task, sample_id or [], data_dir))
     from longcat_eval.runners.sandbox.host_image import PACKAGES, build_host_image
 
     if not from_host:
-        raise UsageError("say what to build: --from-host")
+        raise UsageError("say what to build: --from-host, or --task and --sample-id")
     typer.echo(build_host_image([*PACKAGES, *(package or [])]))
 
 

@@ -82,11 +82,12 @@ def rescore(
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only this task.")] = None,
     data_dir: DataDir = None,
     tau2_src: Tau2Src = None,
+    dataset: Annotated[Path | None, typer.Option(help="The file of rows that the run was given.")] = None,
 ) -> None:
     """Judge the kept transcripts again with this version's graders; asks no model."""
     from longcat_eval.cli.rescore import rescore_run
 
-    raise typer.Exit(rescore_run(run, task or [], data_dir, tau2_src))
+    raise typer.Exit(rescore_run(run, task or [], data_dir, tau2_src, dataset))
 
 
 @app.command()
@@ -98,6 +99,20 @@ def merge(
     from longcat_eval.cli.merge import merge_runs
 
     raise typer.Exit(merge_runs(output, parts))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file; .jsonl gives a line each.")],
+    format: Annotated[str, typer.Option("--format", "-f", help="swebench: predictions.")] = "swebench",
+    task: Annotated[str | None, typer.Option("--task", "-t", help="Where the run has several.")] = None,
+    repeat: Annotated[int, typer.Option(help="The repeat to export.")] = 0,
+) -> None:
+    """Write the patches of a SWE-bench run as predictions, for --grade-only or any other harness."""
+    from longcat_eval.cli.export import export_run
+
+    raise typer.Exit(export_run(run, format, output, task, repeat))
 
 
 @app.command()
@@ -116,7 +131,7 @@ def show(
 
 @app.command()
 def fetch(
-    what: Annotated[list[str], typer.Argument(help="Task names, a suite, tau2, or demo-model.")],
+    what: Annotated[list[str], typer.Argument(help="Task names, a suite, tau2, swebench or demo-model.")],
     data_dir: DataDir = None,
     tau2_src: Tau2Src = None,
 ) -> None:

@@ -8,6 +8,8 @@ from longcat_eval.protocols import Model
 from longcat_eval.records import Request, RequestMeta, Wire
 
 SAFETY_TOKENS = 64
+LEAST_COMPLETION = 256
+"""Asked for even where the cautious count leaves no room: the server knows, and says so if it is right."""
 
 
 @runtime_checkable
@@ -66,7 +68,7 @@ class Role:
             limits.append(self.max_tokens)
         if self.context_length is not None:
             room = self.context_length - estimate_tokens(body) - SAFETY_TOKENS
-            limits.append(max(room, 1))
+            limits.append(max(room, LEAST_COMPLETION))
         return min(limits)
 
 

@@ -115,7 +115,12 @@ def echo(message: Message, calls: Sequence[ReadCall]) -> Wire:
 
 
 def _readable(given: Wire, call: ReadCall) -> bool:
-    return call.arguments is not None and given.get("id") == call.id and bool(call.written.strip())
+    written = given["function"].get("arguments")
+    return (
+        call.arguments is not None
+        and given.get("id") == call.id
+        and (bool(written.strip()) if isinstance(written, str) else isinstance(written, dict))
+    )
 
 
 def _mended(given: Wire, call: ReadCall) -> Wire:

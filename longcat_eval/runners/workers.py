@@ -34,8 +34,8 @@ class WorkerPool:
     async def call(self, function: str, *args: Any, seconds: float | None = None) -> Any:
         """Run `package.module:function(*args)`; arguments and result are plain data that msgpack can carry.
 
-        `seconds` replaces the pool's own limit. Raises `WorkerError`: `timeout`, `memory`, `crash` (the process
-        died) or `error` (the function raised, or no worker could be started).
+        `seconds` replaces the pool's own limit. Raises `WorkerError`: `timeout`, `memory`, `crash` (the
+        process died) or `error` (the function raised, or no worker could be started).
         """
         frame = msgspec.msgpack.encode([function, args])
         async with self._slots:

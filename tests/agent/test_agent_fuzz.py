@@ -99,6 +99,11 @@ def as_received(message: dict[str, Any], finish: str) -> Completion | None:
         return None
 
 
+def is_object(arguments: Any) -> bool:
+    """As JSON text, or as itself where the server had sent it so."""
+    return isinstance(json.loads(arguments) if isinstance(arguments, str) else arguments, dict)
+
+
 def assert_sendable(history: list[dict[str, Any]]) -> None:
     """As servers check it: every message says something, every call has its result right after it."""
     waiting: list[str] = []
@@ -111,7 +116,7 @@ def assert_sendable(history: list[dict[str, Any]]) -> None:
             made = message.get("tool_calls") or []
             waiting = [call["id"] for call in made]
             assert made or (message["content"] or "").strip()
-            assert all(isinstance(json.loads(call["function"]["arguments"]), dict) for call in made)
+            assert all(is_object(call["function"]["arguments"]) for call in made)
         else:
             assert message["content"].strip()
     assert not waiting

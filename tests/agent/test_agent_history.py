@@ -158,3 +158,17 @@ async def test_the_record_says_what_was_run() -> None:
     assert (len(long["input"]), long["input_chars"]) == (1000, 5000)
 
     assert msgspec.json.decode(msgspec.json.encode(record)) == record
+
+
+@pytest.mark.parametrize(
+    ("sent", "back"), [(None, '{"command":"ls"}'), ("", "{}"), ({"command": "ls"}, None)]
+)
+async def test_arguments_that_came_as_no_text_go_back_readable(sent: Any, back: str | None) -> None:
+    """A server that sends an object reads one; what is absent comes back as what was understood."""
+    written = "{}" if sent == "" else '{"command":"ls"}'
+    raw_call = {"id": "x", "type": "function", "function": {"name": "bash", "arguments": sent}}
+    raw = {"role": "assistant", "content": None, "tool_calls": [raw_call]}
+    said = Message("assistant", None, tool_calls=(ToolCall("x", "bash", written),), raw=raw)
+    _, agent, _ = await play(said, bash("submit"))
+    (call,) = agent.history()[2]["tool_calls"]
+    assert call["function"]["arguments"] == (sent if back is None else back)

@@ -14,7 +14,8 @@ LIMITS = AgentLimits(command_seconds=20)
 
 
 async def test_the_environment_of_the_image_is_active_and_nothing_else_lasts(sandbox: DockerSandbox) -> None:
-    await sandbox.put("/root/.bashrc", b"export ACTIVE=testbed\n")
+    """A `.bashrc` that runs bash, as pyenv's does, must not start itself over and over."""
+    await sandbox.put("/root/.bashrc", b"export ACTIVE=$(bash -c 'echo testbed')\n")
     await sandbox.exec("mkdir -p /testbed", timeout=10)
     _, agent, _ = await play(
         bash("echo $ACTIVE; pwd; cd /; X=1"),
@@ -27,22 +28,23 @@ async def test_the_environment_of_the_image_is_active_and_nothing_else_lasts(san
 
 
 async def test_timeouts_memory_and_long_commands(sandbox: DockerSandbox) -> None:
-    hungry = 'x=a; while :; do x="$x$x$x$x"; done'
+    hungry = "head -c 2G /dev/zero | tail -n 1 | wc -c"
     _, agent, _ = await play(
         bash("echo a; sleep 30 & sleep 30", hungry, f": {'x' * 200_000}; echo long", "echo there"),
+        bash("true"),
         sandbox=sandbox,
-        limits={"steps": 2, "command_seconds": 10},
+        limits={"steps": 2, "command_seconds": 5},
         workdir="/tmp",
     )
     late, oom, long, there = [m["content"] for m in agent.history() if m["role"] == "tool"]
-    assert "longer than 10 s" in late
+    assert "longer than 5 s" in late
     assert "out of memory" in oom
     assert (long, there) == ("exit code 0\nlong", "exit code 0\nthere")
 
 
 async def test_the_editor_on_odd_paths(sandbox: DockerSandbox) -> None:
-    setup = "mkdir -p /testbed && cd /testbed && printf 'a\\n' >file && ln -s loop loop && mkfifo pipe && ln -s file link"
-    await sandbox.exec(f"{setup} && chmod 755 file", timeout=10)
+    setup = "mkdir -p /testbed && cd /testbed && printf 'a\\n' >file && chmod 755 file && ln -s file link"
+    await sandbox.exec(f"{setup} && ln -s loop loop && mkfifo pipe", timeout=10)
     profile = PROFILES["edit"]("/testbed")
 
     async def edit(command: str, path: str, **more: object) -> tuple[bool, str]:

@@ -72,7 +72,7 @@ async def test_commands_run_in_the_work_directory_with_the_environment_of_the_im
     _, _, sandbox = await play(bash("submit"), workdir="/repo")
     (how,) = sandbox.execs
     assert how["cwd"] == "/repo"
-    assert how["env"]["BASH_ENV"] == "/root/.bashrc"
+    assert how["env"]["LCEVAL_RC"] == "/root/.bashrc"
     assert how["env"]["PAGER"] == "cat"
 
 

@@ -101,7 +101,7 @@ async def test_twenty_at_once(shell_image: str, docker_daemon: None) -> None:
     answers = await asyncio.gather(*(box.exec("echo $HOSTNAME", timeout=30) for box in made))
     assert {a.output.strip().decode() for a in answers} == {box.id[:12] for box in made}
     await many.close()
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 120
     assert alive([box.id for box in made]) == []
 
 

@@ -13,8 +13,12 @@ from longcat_eval.records import Sample
 from longcat_eval.tasks import aime, ceval, cmmlu, gpqa, math500, mmlu, mmlu_pro
 from longcat_eval.tasks.datasets import DatasetSpec
 from longcat_eval.tasks.known_data import canonical_hash, known_data
+from longcat_eval.tasks.swe import data as swe
 
-SPECS = [m.DATA for m in (mmlu, mmlu_pro, ceval, cmmlu, gpqa, math500)] + [aime.AIME24, aime.AIME25]
+SPECS = [
+    *(m.DATA for m in (mmlu, mmlu_pro, ceval, cmmlu, gpqa, math500)),
+    *(aime.AIME24, aime.AIME25, swe.VERIFIED, swe.MULTILINGUAL, swe.LITE),
+]
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     ["e\u0301", "n\u0303", "한국", "\x7f", "\u2028", '"\\/', "\x00"]

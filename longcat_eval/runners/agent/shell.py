@@ -8,14 +8,18 @@ from longcat_eval.runners.agent.faults import text_argument
 from longcat_eval.runners.agent.limits import AgentLimits
 
 ENVIRONMENT = {
-    "BASH_ENV": "/root/.bashrc",
+    "BASH_ENV": "${LCEVAL_RC::$((LCEVAL_RC_READ++ ? 0 : 99))}",
+    "LCEVAL_RC": "/root/.bashrc",
+    "LCEVAL_RC_READ": "0",
     "PAGER": "cat",
     "GIT_PAGER": "cat",
     "MANPAGER": "cat",
     "GIT_EDITOR": "true",
 }
 """The official images of SWE-bench activate their environment in `/root/.bashrc`, which a shell that is not
-interactive reads only when told to; and nothing may wait for a key."""
+interactive reads only when told to. Only the outermost one reads it here, as bash expands BASH_ENV and shells
+within inherit the count: a `.bashrc` that runs bash itself (pyenv's) would start itself without end. And
+nothing may wait for a key."""
 
 BASH: Wire = {
     "type": "function",

@@ -58,6 +58,8 @@ def get_file(api: Any, container: str, path: str, max_bytes: int) -> bytes:
         except APIError as error:
             if "too many links" in str(error.explanation):
                 raise OSError(f"{path}: too many links") from None
+            if "not a directory" in str(error.explanation):
+                raise FileNotFoundError(path) from None
             raise
         if not about["mode"] & _GO_SYMLINK:
             break

@@ -141,7 +141,9 @@ async def _apply(sandbox: Sandbox, patch: bytes) -> tuple[bool, str]:
     said = done.output.decode("utf-8", "replace").strip()
     if done.exit_code not in (0, NOT_APPLIED) and not done.timed_out:
         raise SandboxError("image_unusable", f"no patch can be applied here: {said[-300:]}")
-    return done.exit_code == 0, said.splitlines()[-1] if done.exit_code == 0 else said[-2000:]
+    if done.exit_code == 0:
+        return True, said.splitlines()[-1].removeprefix("applied by: ")
+    return False, said[-2000:]
 
 
 async def _run(sandbox: Sandbox, script: str, limits: Limits, facts: Evaluation) -> Evaluation:

@@ -44,9 +44,10 @@ class Grader:
 
     async def eval_script(self, sample: Sample, workers: Workers) -> str:
         """The script that runs the tests of an instance; raises `WorkerError`."""
-        if sample.id not in self._scripts:
-            self._scripts[sample.id] = await self._call(workers, "eval_script", official_row(sample))
-        return self._scripts[sample.id]
+        written = sample.fields["eval_script"]
+        if written not in self._scripts:
+            self._scripts[written] = await self._call(workers, "eval_script", official_row(sample))
+        return self._scripts[written]
 
     async def verdict(self, sample: Sample, log: str, workers: Workers) -> Verdict:
         """What the log of that script says; raises `WorkerError`."""

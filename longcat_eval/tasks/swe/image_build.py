@@ -6,10 +6,9 @@ whole release otherwise.
 """
 
 import asyncio
-import io
-import tarfile
+import hashlib
 from collections.abc import Mapping
-from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,7 +16,7 @@ from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.protocols import Sandbox, Sandboxes
 from longcat_eval.records import Sample
 from longcat_eval.tasks.swe.images import BuildRecord, built_image
-from longcat_eval.tasks.swe.recipes import Recipe, fetch_files, recipe_id, recipe_of
+from longcat_eval.tasks.swe.recipes import Recipe, fetch_files, recipe_of
 from longcat_eval.tasks.swe.repository import BUILD_RECORD, WORKDIR
 
 ENVIRONMENT_REPOSITORY = "longcat-eval/swe-environment"
@@ -45,7 +44,8 @@ environment=/opt/miniconda3/envs/testbed
 python3 -m venv --without-pip "$environment"
 python="$environment/bin/python"
 cd {_FILES}
-"$python" pip-*.whl/pip install --quiet --no-index --no-deps --no-cache-dir --root-user-action=ignore ./*.whl
+export PIP_QUIET=1 PIP_NO_INDEX=1 PIP_ROOT_USER_ACTION=ignore
+"$python" "$(echo pip-*.whl)/pip" install --no-deps --no-cache-dir ./*.whl
 mkdir -p {WORKDIR}
 tar -C {WORKDIR} --strip-components=1 -xzf ./*.tar.gz
 cd {WORKDIR}
@@ -58,10 +58,16 @@ cat /etc/longcat-eval/ignored >.git/info/exclude; rm /etc/longcat-eval/ignored
 git add --all
 git commit --quiet --message="$RELEASE"
 git commit --quiet --allow-empty --message="The release stands for the base commit"
-"$python" -m pip install --quiet --no-index --no-build-isolation --no-deps --root-user-action=ignore -e .
+"$python" -m pip install --no-build-isolation --no-deps -e .
 git status --porcelain
 git rev-parse HEAD
 """
+
+
+def environment_name(recipe: Recipe, base: str) -> str:
+    """The name of what a recipe makes of a base image; it changes with all that goes into it."""
+    content = msgspec.json.encode([base, recipe, BUILD, ACTIVATE, BASHRC, IGNORED], order="sorted")
+    return f"{ENVIRONMENT_REPOSITORY}:{recipe.name}-{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 async def build_image(sandboxes: Sandboxes, sample: Sample, base: str) -> str:
@@ -71,7 +77,7 @@ async def build_image(sandboxes: Sandboxes, sample: Sample, base: str) -> str:
     is another one than the recipe's; and `SandboxError`.
     """
     recipe = recipe_of(sample.id)
-    environment = f"{ENVIRONMENT_REPOSITORY}:{recipe_id(recipe, base)}"
+    environment = environment_name(recipe, base)
     if not await asyncio.to_thread(_is_here, environment):
         await _build_environment(sandboxes, recipe, base, environment)
     sandbox = await sandboxes.start(environment, name=f"look into {environment}")
@@ -133,16 +139,24 @@ def _is_here(image: str) -> bool:
 
 def _tag(environment: str, name: str, record: BuildRecord) -> str:
     """The environment with the record of an instance in it, as a file and as labels."""
+    from longcat_eval.runners.sandbox.archives import put_file
+    from longcat_eval.runners.sandbox.container import split_tag
     from longcat_eval.runners.sandbox.daemon import connect
-    from longcat_eval.runners.sandbox.host_image import split_tag
+    from longcat_eval.runners.sandbox.image_store import present
 
+    wanted = labels(record, environment)
     with connect() as client:
+        api: Any = client.api
+        if present(client.api, name):
+            there = api.inspect_image(name)["Config"].get("Labels") or {}
+            if wanted.items() <= there.items():
+                return name
         container = client.api.create_container(environment, command=["true"])["Id"]
         try:
             content = msgspec.json.format(msgspec.json.encode(record), indent=2)
-            client.api.put_archive(container, "/", _archive(BUILD_RECORD, content))
+            put_file(client.api, container, BUILD_RECORD, content, 0o644)
             repository, tag = split_tag(name)
-            changes = [f'LABEL {label}="{value}"' for label, value in labels(record).items()]
+            changes = [f'LABEL {label}="{value}"' for label, value in wanted.items()]
             changes += [f"WORKDIR {WORKDIR}", 'CMD ["bash"]']
             client.api.commit(container, repository=repository, tag=tag, changes=changes)
         finally:
@@ -150,7 +164,7 @@ def _tag(environment: str, name: str, record: BuildRecord) -> str:
     return name
 
 
-def labels(record: BuildRecord) -> Mapping[str, str]:
+def labels(record: BuildRecord, environment: str) -> Mapping[str, str]:
     """What `docker inspect` shows of an image built here."""
     return {
         "longcat-eval.instance": record.instance,
@@ -158,13 +172,5 @@ def labels(record: BuildRecord) -> Mapping[str, str]:
         "longcat-eval.commit": record.commit,
         "longcat-eval.rebased": "1",
         "longcat-eval.source": record.source,
+        "longcat-eval.environment": environment,
     }
-
-
-def _archive(path: str, content: bytes) -> bytes:
-    entry = tarfile.TarInfo(str(Path(path).relative_to("/")))
-    entry.size, entry.mode = len(content), 0o644
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        tar.addfile(entry, io.BytesIO(content))
-    return archive.getvalue()

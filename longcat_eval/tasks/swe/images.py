@@ -7,6 +7,7 @@ import msgspec
 
 from longcat_eval.protocols import Sandbox, SandboxError, Sandboxes
 from longcat_eval.records import Sample
+from longcat_eval.tasks.swe.recipes import how_to_get
 from longcat_eval.tasks.swe.repository import BUILD_RECORD
 
 BUILT_REPOSITORY = "longcat-eval/swe"
@@ -56,8 +57,7 @@ async def start_from(
                 raise
     raise SandboxError(
         "image_missing",
-        f"no image for {sample.id} on this machine: `longcat-eval images pull {official}` gets the official "
-        f"one, `longcat-eval images build --sample-id {sample.id}` with its --task builds one, where it can",
+        f"no image for {sample.id} on this machine: {how_to_get(sample.id, official)}",
     )
 
 

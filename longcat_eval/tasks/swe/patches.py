@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 GIT_HEADER = b"diff --git "
@@ -47,8 +48,8 @@ def without_files(patch: bytes, files: frozenset[str]) -> tuple[bytes, list[str]
 
 def file_patches(patch: bytes) -> Iterator[FilePatch]:
     """The parts of a patch in git's form, in order; no line of a hunk can look like the header of one."""
-    starts = _starts(patch)
-    for start, end in zip(starts, [*starts[1:], len(patch)], strict=True):
+    starts = [*_starts(patch), len(patch)]
+    for start, end in pairwise(starts):
         content = patch[start:end]
         yield FilePatch(frozenset(_paths(content)), content)
 

@@ -12,18 +12,20 @@ import msgspec
 
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.model_backend.wheels import DOWNLOAD_TIMEOUT, pip_error, sha256
-from longcat_eval.tasks.swe.images import BUILT_FORMAT
 
+PINS_FILE = "pins.txt"
 Pins = Mapping[str, list[str]]
 """`name==version` -> sha256 of each file of it that will do (one per kind of machine)."""
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A release that stands for the project at the commits of `instances`; `date` is that of its commit here.
+    """A release that stands for the project at the commits of `instances`, which are samples of `task`.
 
-    `source` is its sdist, `packages` are the wheels of its environment for this version of `python`.
+    `source` is its sdist, `packages` are the wheels of its environment for this version of `python`, `date`
+    that of its commit.
     """
 
+    task: str
     python: str
     instances: list[str]
     date: str
@@ -47,23 +49,24 @@ def recipes() -> dict[str, Recipe]:
     return {instance: recipe for recipe in named.values() for instance in recipe.instances}
 
 
+def how_to_get(instance: str, image: str) -> str:
+    """The commands that bring the image of an instance."""
+    pull = f"`longcat-eval images pull {image}` gets the official one"
+    recipe = recipes().get(instance)
+    if recipe is None:
+        return pull
+    return f"{pull}, `longcat-eval images build --task {recipe.task} --sample-id {instance}` builds one"
+
+
 def recipe_of(instance: str) -> Recipe:
     """The recipe for an instance; `EnvironmentUnusableError` where there is none, which is the rule."""
     found = recipes().get(instance)
     if found is None:
         raise EnvironmentUnusableError(
-            f"{instance} cannot be built here: its environment wants the project's history and packages of "
-            f"its time; `longcat-eval images pull` gets the official image (buildable: {', '.join(recipes())})"
+            f"{instance} cannot be built here: it wants the project's history and packages of its time. "
+            f"`longcat-eval images pull` gets the official image; what can be built: {', '.join(recipes())}"
         )
     return found
-
-
-def recipe_id(recipe: Recipe, base: str) -> str:
-    """A name for what a recipe makes of a base image; it changes with either."""
-    import hashlib
-
-    content = msgspec.json.encode([BUILT_FORMAT, base, recipe], order="sorted")
-    return f"{recipe.name}-{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def fetch_files(recipe: Recipe) -> list[Path]:
@@ -83,10 +86,12 @@ def fetch_files(recipe: Recipe) -> list[Path]:
             _download(recipe.source, Path(scratch), ["--no-binary", ":all:"])
             _download(recipe.packages, Path(scratch), _wheels_for(recipe.python))
             for file in Path(scratch).iterdir():
-                if file.name != "pins.txt":
+                if file.name != PINS_FILE:
                     file.replace(folder / file.name)
     except OSError as error:
-        raise EnvironmentUnusableError(f"cannot keep the files of {recipe.name} in {folder}: {error}") from None
+        raise EnvironmentUnusableError(
+            f"cannot keep the files of {recipe.name} in {folder}: {error}"
+        ) from None
     found = _whole(recipe, folder)
     if found is None:
         raise EnvironmentUnusableError(f"{folder} does not hold all files of {recipe.name}: remove it")
@@ -111,19 +116,19 @@ def _wheels_for(python: str) -> list[str]:
 
 
 def _download(pins: Pins, folder: Path, how: list[str]) -> None:
-    lines = [" ".join([name, *(f"--hash=sha256:{known}" for known in hashes)]) for name, hashes in pins.items()]
-    listed = folder / "pins.txt"
-    listed.write_text("\n".join(lines), encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
-    command += ["--no-deps", "--require-hashes", "--dest", str(folder), *how, "-r", str(listed)]
+    lines = [[name, *(f"--hash=sha256:{known}" for known in hashes)] for name, hashes in pins.items()]
+    listed = folder / PINS_FILE
+    listed.write_text("\n".join(map(" ".join, lines)), encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download"]
+    command += ["--quiet", "--no-deps", "--require-hashes", "--dest", str(folder), *how, "-r", str(listed)]
+    first = next(iter(pins))
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=DOWNLOAD_TIMEOUT, check=False
         )
     except subprocess.TimeoutExpired:
-        raise EnvironmentUnusableError(f"pip took over {DOWNLOAD_TIMEOUT:g} s for {next(iter(pins))}") from None
+        raise EnvironmentUnusableError(f"pip took over {DOWNLOAD_TIMEOUT:g} s for {first}") from None
     if done.returncode:
         raise EnvironmentUnusableError(
-            f"pip cannot download {next(iter(pins))} and its like ({pip_error(done.stderr)}); "
-            "check network and index"
+            f"pip cannot download {first} and its like ({pip_error(done.stderr)}); check network and index"
         )
