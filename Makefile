@@ -31,6 +31,7 @@ bench: $(VENV)/.dev ## Our speed beside the peers', in one run.
 	$(BIN)/python benchmarks/peers.py --make-environments
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/tau2_speed.py
+	$(BIN)/python benchmarks/swe_speed.py
 
 docs: $(VENV)/.dev ## Write docs/cli.md from the code.
 	$(BIN)/python docs/make_reference.py

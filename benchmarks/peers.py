@@ -178,7 +178,7 @@ SWEBENCH = Environment("swebench 5.0.2", "swebench", ("swebench==5.0.2",))
 """The official grader and its own way of running containers; it is given no `Job`."""
 
 MINI_SWE_AGENT = Environment("mini-swe-agent 2.4.6", "mini-swe-agent", ("mini-swe-agent==2.4.6",))
-"""Its agent in a container on a scripted model; it is given no `Job`, `swe_peer.py` starts it."""
+"""Its agent in a container on a scripted model; it is given no `Job`, `mini_swe_agent_peer.py` starts it."""
 
 
 def make_environment(environment: Environment) -> None:

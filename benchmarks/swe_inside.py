@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from agent_play import bash, play
 from longcat_eval.protocols import Sandbox
 from longcat_eval.records import Message, Request
 from longcat_eval.runners.agent.prompts import SUBMIT_COMMAND
+from longcat_eval.runners.sandbox.daemon import THREADS, connect
 from longcat_eval.runners.sandbox.sandboxes import DockerSandboxes
 
 WORKDIR = "/testbed"
@@ -79,10 +81,33 @@ async def idle(image: str, count: int) -> Idle:
     return Idle(started, removed)
 
 
+def bare(image: str, count: int) -> Idle:
+    """The same of the daemon alone: containers without any bounds, straight through its SDK."""
+    made: list[str] = []
+    with connect() as client, ThreadPoolExecutor(THREADS) as pool:
+        api = client.api
+        host = api.create_host_config(network_mode="none")
+
+        def start(_: int) -> None:
+            container = api.create_container(image, ["sleep", "600"], entrypoint=[], host_config=host)["Id"]
+            made.append(container)
+            api.start(container)
+
+        def remove(container: str) -> None:
+            api.remove_container(container, force=True, v=True)
+
+        began = time.perf_counter()
+        try:
+            list(pool.map(start, range(count)))
+            started = time.perf_counter() - began
+        finally:
+            began = time.perf_counter()
+            list(pool.map(remove, made))
+    return Idle(started, time.perf_counter() - began)
+
+
 def running(run: str) -> int:
     """How many containers of a run the daemon has, in whatever state."""
-    from longcat_eval.runners.sandbox.daemon import connect
-
     with connect() as client:
         return len(client.api.containers(all=True, filters={"label": [f"lceval.run={run}"]}))
 

@@ -10,6 +10,7 @@ import os
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ from speed import raise_open_files, say
 from toy_repair import GOLD, Toy, toy_image  # found where `swe_inside` looks
 from workload import ours
 
+from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.runners.store import read_run, read_transcript
 from longcat_eval.tasks.swe.package import fetch_swebench
 
@@ -115,7 +117,7 @@ class Bench:
     def peer(self, what: str, argument: str) -> dict[str, Any]:
         """mini-swe-agent in its own environment: `starts` or `episode`."""
         folder, env = self.home()
-        script = [str(MINI_SWE_AGENT.bin / "python"), str(HERE / "swe_peer.py")]
+        script = [str(MINI_SWE_AGENT.bin / "python"), str(HERE / "mini_swe_agent_peer.py")]
         cost = measure([*script, self.toy.image, what, argument], env, cwd=folder)
         found: dict[str, Any] = json.loads(cost.output.splitlines()[-1])
         return found
@@ -153,9 +155,8 @@ def grading(bench: Bench) -> Result:
         say(f"{GRADED_BY_PEER} graded instances: {SWEBENCH.name}")
         cells[SWEBENCH.name], _ = per_instance(bench.grade_by_peer, GRADED_BY_PEER, 1)
     tests = statistics.median(whole.tests)
-    note = (
-        f"its attempt alone {statistics.median(whole.attempts):.2f}, the tests {tests:.2f}; load {load:.1f}"
-    )
+    attempt = statistics.median(whole.attempts)
+    note = f"{attempt:.2f} by its own clock; its tests {tests:.2f}; load {load:.1f}"
     return Result([Figure("a graded instance, tests apart", each, "s", 1.5, note=note)], cells)
 
 
@@ -203,17 +204,23 @@ def right(tool: str, steps: list[float], submission: str) -> list[float]:
 
 
 def idling(bench: Bench) -> Result:
-    """Many sandboxes at once."""
-    say(f"{IDLE} sandboxes at once")
-    found = [asyncio.run(swe_inside.idle(bench.toy.image, IDLE)) for _ in range(bench.runs)]
+    """Many sandboxes at once, and as many bare containers, in turn."""
+    found, bare = [], []
+    for _ in range(bench.runs):
+        say(f"{IDLE} sandboxes at once, then {IDLE} bare containers")
+        found.append(asyncio.run(swe_inside.idle(bench.toy.image, IDLE)))
+        bare.append(swe_inside.bare(bench.toy.image, IDLE))
     load = load_average()
 
-    def figure(name: str, seconds: list[float], target: float) -> Figure:
-        note = f"median of {len(seconds)}, slowest {max(seconds):.2f}; load {load:.1f}"
+    def figure(name: str, seconds: list[float], alone: list[float], target: float) -> Figure:
+        floor = statistics.median(alone)
+        note = f"slowest {max(seconds):.2f}; bare containers {floor:.2f}; load {load:.1f}"
         return Figure(name, statistics.median(seconds), "s", target, note=note)
 
-    started = figure(f"{IDLE} sandboxes started", [run.started for run in found], 15.0)
-    return Result([started, figure("  and removed", [run.removed for run in found], 5.0)], {})
+    started = [run.started for run in found], [run.started for run in bare]
+    removed = [run.removed for run in found], [run.removed for run in bare]
+    name = f"{IDLE} sandboxes started"
+    return Result([figure(name, *started, 15.0), figure("  and removed", *removed, 5.0)], {})
 
 
 CASES = {
@@ -243,10 +250,13 @@ def main() -> None:
         if not peer.ready:
             say(f"not installed, so left out: {peer.name}; run benchmarks/peers.py --make-environments")
     raise_open_files()
-    toy = Toy(*asyncio.run(toy_image()))
+    try:
+        toy, swebench = Toy(*asyncio.run(toy_image())), fetch_swebench()
+    except EnvironmentUnusableError as error:
+        sys.exit(str(error))
     began, load = time.perf_counter(), load_average()
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        bench = Bench(Path(name), options.runs, toy, fetch_swebench())
+        bench = Bench(Path(name), options.runs, toy, swebench)
         chosen = [CASES[case] for case in CASES if options.only in (None, case)]
         results = [(title, measured(bench)) for measured, title in chosen]
     daemon = subprocess.run(

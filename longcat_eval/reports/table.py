@@ -26,6 +26,7 @@ MARKS: Mapping[str, str] = {
     "†": "a subset of the questions",
     "‡": "the data differ from the known-good ones",
     "§": "another metric than the row's",
+    "¶": "environments made here instead of the official ones: not comparable",
 }
 
 
@@ -207,6 +208,8 @@ def _remarks(result: ResultRow, metric: str) -> Iterable[Remark]:
         yield Remark("‡", result.drift)
     if metric and result.metric != metric:
         yield Remark("§", f"{result.metric} instead of {metric}")
+    if rebased := result.metrics.get("rebased"):
+        yield Remark("¶", f"{rebased:.0f} % of the attempts rebased on a release")
 
 
 def _mixed(results: Results) -> list[str]:

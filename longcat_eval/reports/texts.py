@@ -45,10 +45,13 @@ def incomplete(result: ResultRow) -> str:
 
 
 def others(result: ResultRow) -> Iterable[str]:
-    """The numbers beside the score: percentages with two decimals, plain means with one, the curve."""
+    """The numbers beside the score: percentages with two decimals, plain means with one, the curve.
+
+    Groups that are repositories (`django/django`) are for the JSON report: some benchmarks have forty.
+    """
     for name, value in result.metrics.items():
         told = name in (result.headline, *RATES) or (name == "macro" and value == result.value)
-        if not told and not name.startswith(("pass@", "pass^")):
+        if not told and "/" not in name and not name.startswith(("pass@", "pass^")):
             yield f"{name.replace('_', ' ')} {value:.2f}"
     for name, value in result.means.items():
         yield f"{name.replace('_', ' ')} {value:.1f}"

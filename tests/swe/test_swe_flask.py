@@ -40,11 +40,20 @@ def test_gold_resolves_with_the_records_own_tests(
     assert sizes == TESTS
 
 
+NO_OP = """\
+diff --git a/new.txt b/new.txt
+new file mode 100644
+--- /dev/null
++++ b/new.txt
+@@ -0,0 +1 @@
++x
+"""
+
+
 def test_other_patches_do_not(cli: Cli, tmp_path: Path, data_dir: Path, flask_rows: list[Sample]) -> None:
     run(cli, "scripted/null", data_dir, "null")
     assert {row.reason for row in read_run(tmp_path / "null").rows} == {"empty_patch"}
-    comment = "diff --git a/new.txt b/new.txt\nnew file mode 100644\n--- /dev/null\n+++ b/new.txt\n@@ -0,0 +1 @@\n+x\n"
-    made = [{"instance_id": name, "model_name_or_path": "m", "model_patch": comment} for name in TESTS]
+    made = [{"instance_id": name, "model_name_or_path": "m", "model_patch": NO_OP} for name in TESTS]
     (tmp_path / "preds.json").write_text(json.dumps(made))
     chosen = [word for name in TESTS for word in ("--sample-id", name)]
     words = ("--task", "swe-bench-lite", "--grade-only", "preds.json", "--data-dir", data_dir, "--plain")
@@ -91,3 +100,12 @@ def test_the_image_says_what_it_is_and_is_made_once(
 def test_what_cannot_be_built(cli: Cli, data_dir: Path, words: tuple[str, ...], said: str) -> None:
     ran = cli("images", "build", "--data-dir", data_dir, *words)
     assert (ran.code, said in ran.err) == (2, True), ran.err
+
+
+def test_a_rebased_result_is_marked(
+    cli: Cli, tmp_path: Path, data_dir: Path, flask_rows: list[Sample]
+) -> None:
+    run(cli, "scripted/null", data_dir, "null")
+    ran = cli("report", "null", "--compare", "longcat")
+    assert "¶ environments made here instead of the official ones: not comparable" in ran.out
+    assert "100 % of the attempts rebased on a release" in ran.out

@@ -11,6 +11,7 @@ from longcat_eval.runners.sandbox.sandboxes import DockerSandboxes
 from longcat_eval.tasks.swe.repository import prepare, work_tree_diff
 
 pytestmark = pytest.mark.docker
+LOOK = "cat calc.py bin latin 'd/with space' | sha256sum; ls"
 AS = "git -c user.name=x -c user.email=x@y"
 
 
@@ -97,16 +98,14 @@ async def test_every_change_is_in_the_difference(repository: DockerSandbox, toy:
     assert b"caf\xe9 \x80\n\\ No newline at end of file" in found.patch
     assert b"+a\r\n+b\r\n" in found.patch
     other = await prepare_fresh(repository, found.patch, toy)
-    assert other == await run(repository, "cat calc.py bin latin 'd/with space' | sha256sum; ls")
+    assert other == await run(repository, LOOK)
 
 
 async def prepare_fresh(repository: DockerSandbox, patch: bytes, toy: Toy) -> str:
     """What the patch makes of a fresh copy of the repository."""
     await repository.put("/tmp/p", patch)
     clone = f"git clone -q /testbed /tmp/fresh && cd /tmp/fresh && git checkout -q {toy.commit}"
-    return await run(
-        repository, f"{clone} && git apply /tmp/p && cat calc.py bin latin 'd/with space' | sha256sum; ls"
-    )
+    return await run(repository, f"{clone} && git apply --whitespace=nowarn /tmp/p && {LOOK}")
 
 
 async def test_the_difference_holds_after_a_reset_to_the_start(repository: DockerSandbox, toy: Toy) -> None:

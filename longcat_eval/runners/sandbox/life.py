@@ -64,10 +64,14 @@ class Life:
         When this returns it runs. Raises `error`, or why the container is gone, where it was something else.
         """
         self.check()
-        if error.reason != "container_lost":
+        if error.reason not in ("container_lost", "daemon_error"):
             raise error
         state = (await self.daemon.call(self.daemon.api.inspect_container, self.id))["State"]
+        if state["Running"] and error.reason == "daemon_error":
+            raise error
         if not state["Running"]:
+            if state["ExitCode"] == 0:  # its first process slept to the end
+                raise SandboxError("deadline", f"the sandbox lived its {self.limits.seconds:g} s") from None
             await self.restart()
 
     async def restart(self) -> None:

@@ -1,7 +1,7 @@
 """mini-swe-agent's own agent in a container, timed; run by the Python of its environment.
 
-python benchmarks/swe_peer.py IMAGE starts N              start to the end of the first command, N times
-python benchmarks/swe_peer.py IMAGE episode FILE.json     the commands of FILE, one a step
+python mini_swe_agent_peer.py IMAGE starts N              start to the end of the first command, N times
+python mini_swe_agent_peer.py IMAGE episode FILE.json     the commands of FILE, one a step
 
 Prints one JSON object: `seconds` of each start or step, and `submission` where there is one.
 """
