@@ -173,6 +173,10 @@ class Scaffolded(Protocol):
         """Choose the profile, before anything is loaded; it is part of the protocol."""
         ...
 
+    async def rehearse(self, sample: Sample, ctx: AttemptContext) -> None:
+        """Ask what the first steps of an attempt ask, without a sandbox: estimates stand on it."""
+        ...
+
 
 class SandboxError(Exception):
     """A sandbox that cannot be had or went away: the attempt is invalid, not the model's doing.

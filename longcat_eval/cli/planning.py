@@ -67,6 +67,8 @@ def plan_tasks(settings: RunSettings, tasks: list[Task]) -> tuple[list[PlannedTa
     for task in tasks:
         try:
             dataset = task.load(options)
+            if isinstance(task, Scaffolded) and not settings.dry_run:
+                require_daemon()
         except EnvironmentUnusableError as error:
             if not settings.suite:
                 raise
@@ -75,6 +77,14 @@ def plan_tasks(settings: RunSettings, tasks: list[Task]) -> tuple[list[PlannedTa
         chosen = choose_samples(dataset, task.name, limit=settings.limit, sample_ids=settings.sample_id)
         planned.append(PlannedTask(task, dataset, chosen, settings.repeats or task.protocol.repeats))
     return planned, absent
+
+
+def require_daemon() -> None:
+    """Raise `EnvironmentUnusableError` unless sandboxes can be had, before any model is asked."""
+    from longcat_eval.runners.sandbox.daemon import connect
+
+    with connect():
+        pass
 
 
 def data_options(settings: RunSettings) -> DataOptions:

@@ -163,3 +163,23 @@ def test_official_rows_have_all_columns_the_grader_takes() -> None:
         "instance_id": "toy__calc-1",
         "FAIL_TO_PASS": ["test_calc.py::test_mean"],
     }
+
+
+@pytest.mark.data
+@pytest.mark.usefixtures("swebench")
+def test_without_a_daemon_it_is_said_before_any_model_is_asked(
+    cli: Cli, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    words = ("--model", "scripted/null", "--data-dir", data_dir, "--plain")
+    ran = cli("run", "--task", "swe-bench-lite", *words, "-o", "r")
+    assert ran.code == 5
+    assert f"no Docker daemon answers at unix://{tmp_path}/no.sock" in ran.err
+    assert not (tmp_path / "r").exists()
+    ran = cli("run", "--task", "swe-bench-lite", *words, "--dry-run")
+    assert ran.code == 0
+    assert "15,000 requests" in ran.out
+    ran = cli("run", "--suite", "coding", *words)
+    assert ran.code == 5
+    for name in ("swe-bench-verified", "swe-bench-multilingual"):
+        assert f"not run: {name}: no Docker daemon answers" in ran.out

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
@@ -63,6 +64,7 @@ class DockerSandboxes:
         self._exec_slots = asyncio.Semaphore(1)
         self._found: dict[str, Image] = {}
         self._shells: dict[str, scripts.Shell] = {}
+        self._probing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._open: dict[str, DockerSandbox] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -171,17 +173,18 @@ class DockerSandboxes:
 
     async def _shell(self, daemon: Daemon, image: Image, container_id: str) -> scripts.Shell:
         """What the image offers to run commands with; asked in its first container only."""
-        if image.id not in self._shells:
-            try:
-                answer = await run_briefly(daemon, container_id, ["/bin/sh", "-c", scripts.PROBE], None)
-            except SandboxError as error:
-                raise SandboxError("image_unusable", f"{image.name}: {error}") from None
-            shell = scripts.read_probe(answer)
-            if shell is None:
-                said = answer.decode("utf-8", "replace").strip()
-                raise SandboxError("image_unusable", f"{image.name} runs no shell: {said}")
-            self._shells[image.id] = shell
-        return self._shells[image.id]
+        async with self._probing[image.id]:
+            if image.id not in self._shells:
+                try:
+                    answer = await run_briefly(daemon, container_id, ["/bin/sh", "-c", scripts.PROBE], None)
+                except SandboxError as error:
+                    raise SandboxError("image_unusable", f"{image.name}: {error}") from None
+                shell = scripts.read_probe(answer)
+                if shell is None:
+                    said = answer.decode("utf-8", "replace").strip()
+                    raise SandboxError("image_unusable", f"{image.name} runs no shell: {said}")
+                self._shells[image.id] = shell
+            return self._shells[image.id]
 
     async def _connected(self) -> Daemon:
         async with self._connecting:

@@ -13,6 +13,8 @@ from longcat_eval.tasks.swe.repository import WORKDIR
 GIB = 1 << 30
 MAX_TOKENS = 16_384
 DEFAULT_AGENT = "bash"
+TYPICAL_STEP = {"assistant": 600, "user": 1_800}
+"""Characters that a step adds to the history: a message with its call, and what that gave."""
 GRADER = f"swebench>={VERSION},<6"
 
 NOTES = (

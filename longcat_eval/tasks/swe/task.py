@@ -131,6 +131,19 @@ class SweTask:
         """Return acc (headline), the shares of each end, one mean per repository, and means of attempts."""
         return aggregate_rows(rows)
 
+    async def rehearse(self, sample: Sample, ctx: AttemptContext) -> None:
+        """Ask the first two messages of an agent, a typical step between them; predictions ask nothing."""
+        if self._predictions is not None:
+            return
+        first = self.profile.instance(sample.fields["problem_statement"], WORKDIR)
+        history: list[Wire] = [
+            {"role": "system", "content": self.profile.system},
+            {"role": "user", "content": first},
+        ]
+        step = [{"role": r, "content": " " * size} for r, size in protocol.TYPICAL_STEP.items()]
+        for turn, messages in enumerate((history, [*history, *step])):
+            await ctx.ask(messages, turn=turn, tools=self.profile.tools)
+
     async def _patch(self, sample: Sample, ctx: AttemptContext, clock: "Clock") -> Patched | None:
         if self._predictions is None:
             clock.enter("agent_running")
