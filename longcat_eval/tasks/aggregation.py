@@ -1,7 +1,7 @@
 """Numbers over attempts: avg@k, macro average over groups, majority vote, replies without an answer."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from statistics import fmean
 
 from longcat_eval.records import Aggregate, AttemptRow, Outcome
@@ -39,6 +39,28 @@ def aggregate_rows(rows: Iterable[AttemptRow], vote: Vote = extracted, groups: b
     if groups:
         metrics |= {group: fmean(part) for group, part in sorted(of_group.items())}
     return Aggregate("micro", metrics)
+
+
+def aggregate_episodes(rows: Iterable[AttemptRow], headline: str, means: Collection[str]) -> Aggregate:
+    """Return `headline` (avg@k), the same by group where there are several, and the mean of every metric.
+
+    Metrics named in `means` are no shares of attempts (steps, seconds) and go to `Aggregate.means`.
+    """
+    valid = [row for row in rows if row.value is not None]
+    if not valid:
+        return Aggregate(headline, {})
+    metrics = {headline: _avg_at_k(valid)}
+    groups = sorted({row.group for row in valid})
+    if len(groups) > 1:
+        metrics |= {name: _avg_at_k(row for row in valid if row.group == name) for name in groups}
+    names = dict.fromkeys(name for row in valid for name in row.metrics)
+    found = {name: fmean(row.metrics[name] for row in valid if name in row.metrics) for name in names}
+    metrics |= {name: value for name, value in found.items() if name not in means}
+    return Aggregate(headline, metrics, {name: value for name, value in found.items() if name in means})
+
+
+def _avg_at_k(rows: Iterable[AttemptRow]) -> float:
+    return fmean(fmean(row.value or 0.0 for row in tries) for tries in _by_sample(rows).values())
 
 
 def majority(tries: Sequence[AttemptRow], vote: Vote = extracted) -> float:

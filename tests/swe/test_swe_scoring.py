@@ -3,9 +3,10 @@
 from fake_context import row
 
 from longcat_eval.records import Outcome, Sample, Score
+from longcat_eval.tasks.aggregation import aggregate_episodes
 from longcat_eval.tasks.swe.data import LITE
 from longcat_eval.tasks.swe.protocol import SMALL
-from longcat_eval.tasks.swe.scoring import aggregate_rows, made_score
+from longcat_eval.tasks.swe.scoring import MEANS, made_score
 from longcat_eval.tasks.swe.task import SweTask
 
 AGENT = {"agent": {"steps": 10, "end": "submitted"}, "rebased": "", "seconds": 2.0}
@@ -24,7 +25,7 @@ def test_rates_groups_and_means() -> None:
         scored("b/b", "empty_patch", agent={"steps": 40, "end": "steps"}),
         scored("b/b", "apply_failed"),
     ]
-    found = aggregate_rows(rows)
+    found = aggregate_episodes(rows, "acc", MEANS)
     assert found.headline == "acc"
     assert found.metrics == {
         "acc": 0.25,
@@ -47,8 +48,8 @@ def test_repeats_count_by_instance() -> None:
         row(Sample("b", {}, "a/a"), Score(0.0, Outcome.ANSWERED, "unresolved")),
         row(Sample("b", {}, "a/a"), Score(None, Outcome.SANDBOX_ERROR, "image_missing"), 1),
     ]
-    assert aggregate_rows(rows).metrics == {"acc": 0.25}
-    assert aggregate_rows(rows[3:]).metrics == {}
+    assert aggregate_episodes(rows, "acc", MEANS).metrics == {"acc": 0.25}
+    assert aggregate_episodes(rows[3:], "acc", MEANS).metrics == {}
 
 
 def test_each_profile_is_a_protocol_of_its_own() -> None:

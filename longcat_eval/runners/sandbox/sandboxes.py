@@ -215,7 +215,7 @@ class DockerSandboxes:
         if free is not None and free < wanted:
             raise EnvironmentUnusableError(
                 f"sandboxes want {wanted / GIB:.0f} GiB free under {daemon.facts.root} and there are "
-                f"{free / GIB:.1f}: make room (longcat-eval images prune), or allow fewer at once"
+                f"{free / GIB:.1f}: make room, for example with `longcat-eval images prune`"
             )
 
     def _stopped(self, slots: asyncio.Semaphore, sandbox: DockerSandbox) -> None:

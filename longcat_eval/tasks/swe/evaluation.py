@@ -117,7 +117,12 @@ async def evaluate(
             return before
         record = await read_build_record(sandbox, sample)
         facts = Evaluation(APPLY_FAILED, "", "", image, sandbox.image_id, network, record.commit)
-        applied, how = await _apply(sandbox, patch)
+        try:
+            applied, how = await _apply(sandbox, patch)
+        except SandboxError as error:
+            if error.reason != "disk_budget":
+                raise
+            return structs.replace(facts, state=OVER_DISK)
         if not applied:
             return structs.replace(facts, applied=how)
         return await _run(

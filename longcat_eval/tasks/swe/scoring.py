@@ -1,11 +1,9 @@
-"""From the artifacts of an attempt to its score, and from scores to the numbers of a run."""
+"""From the artifacts of an attempt to its score."""
 
-from collections.abc import Iterable, Sequence
-from statistics import fmean
 from typing import Any
 
 from longcat_eval.protocols import AttemptContext, WorkerError
-from longcat_eval.records import Aggregate, AttemptRow, Outcome, Sample, Score, Transcript
+from longcat_eval.records import Outcome, Sample, Score, Transcript
 from longcat_eval.tasks.swe.evaluation import APPLY_FAILED, OVER_DISK, RAN, TIMED_OUT
 from longcat_eval.tasks.swe.grader import Grader, Verdict
 
@@ -61,26 +59,3 @@ def made_score(
     if agent := artifacts.get("agent"):
         metrics |= {"steps": float(agent["steps"]), "submitted": float(agent["end"] == "submitted")}
     return Score(value, outcome, reason, rule=artifacts.get("patch_source"), metrics=metrics)
-
-
-def aggregate_rows(rows: Sequence[AttemptRow]) -> Aggregate:
-    """Numbers over valid rows; a repository has its own number where there are several."""
-    valid = [row for row in rows if row.value is not None]
-    if not valid:
-        return Aggregate("acc", {})
-    metrics = {"acc": _over_samples(valid)}
-    groups = sorted({row.group for row in valid})
-    if len(groups) > 1:
-        metrics |= {name: _over_samples(row for row in valid if row.group == name) for name in groups}
-    names = dict.fromkeys(name for row in valid for name in row.metrics)
-    found = {name: fmean(row.metrics[name] for row in valid if name in row.metrics) for name in names}
-    metrics |= {name: value for name, value in found.items() if name not in MEANS}
-    return Aggregate("acc", metrics, {name: value for name, value in found.items() if name in MEANS})
-
-
-def _over_samples(rows: Iterable[AttemptRow]) -> float:
-    """Mean over instances of the mean over their repeats."""
-    samples: dict[str, list[float]] = {}
-    for row in rows:
-        samples.setdefault(row.sample, []).append(row.value or 0.0)
-    return fmean(fmean(values) for values in samples.values())

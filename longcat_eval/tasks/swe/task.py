@@ -28,6 +28,7 @@ from longcat_eval.runners.agent.episode import Episode, episode_record
 from longcat_eval.runners.agent.limits import agent_limits
 from longcat_eval.runners.agent.loop import run_agent
 from longcat_eval.runners.agent.profile import PROFILES
+from longcat_eval.tasks.aggregation import aggregate_episodes
 from longcat_eval.tasks.datasets import DatasetSpec
 from longcat_eval.tasks.swe import data, protocol
 from longcat_eval.tasks.swe.gold import gold_messages
@@ -38,7 +39,7 @@ from longcat_eval.tasks.swe.package import find_swebench
 from longcat_eval.tasks.swe.patches import as_text, is_patch, touched_files, without_files
 from longcat_eval.tasks.swe.predictions import Predictions, read_predictions
 from longcat_eval.tasks.swe.repository import WORKDIR, prepare, work_tree_diff
-from longcat_eval.tasks.swe.scoring import aggregate_rows, score_attempt
+from longcat_eval.tasks.swe.scoring import MEANS, score_attempt
 
 
 class Patched(msgspec.Struct, frozen=True):
@@ -129,7 +130,7 @@ class SweTask:
 
     def aggregate(self, rows: Sequence[AttemptRow]) -> Aggregate:
         """Return acc (headline), the shares of each end, one mean per repository, and means of attempts."""
-        return aggregate_rows(rows)
+        return aggregate_episodes(rows, "acc", MEANS)
 
     async def rehearse(self, sample: Sample, ctx: AttemptContext) -> None:
         """Ask the first two messages of an agent, a typical step between them; predictions ask nothing."""

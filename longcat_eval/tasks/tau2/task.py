@@ -7,7 +7,6 @@ Barres et al. 2025, τ²-Bench: Evaluating Conversational Agents in a Dual-Contr
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from statistics import fmean
 from typing import Any
 
 import msgspec
@@ -29,6 +28,7 @@ from longcat_eval.records import (
 )
 from longcat_eval.runners.dialogue import MAX_STEPS, TOO_MANY_ERRORS, Dialogue, Rules, converse
 from longcat_eval.runners.participant import Participant
+from longcat_eval.tasks.aggregation import aggregate_episodes
 from longcat_eval.tasks.prompts import prompt_hash
 from longcat_eval.tasks.tau2.domain import Domain
 from longcat_eval.tasks.tau2.gold import gold_scripts, idle_scripts
@@ -182,17 +182,7 @@ class Tau2Task:
 
     def aggregate(self, rows: Sequence[AttemptRow]) -> Aggregate:
         """Return avg (headline), one mean per group where there are several, shares and means of attempts."""
-        valid = [row for row in rows if row.value is not None]
-        if not valid:
-            return Aggregate("avg", {})
-        metrics = {"avg": _over_tasks(valid)}
-        groups = sorted({row.group for row in valid})
-        if len(groups) > 1:
-            metrics |= {name: _over_tasks([row for row in valid if row.group == name]) for name in groups}
-        names = dict.fromkeys(name for row in valid for name in row.metrics)
-        found = {name: fmean(row.metrics[name] for row in valid if name in row.metrics) for name in names}
-        metrics |= {name: value for name, value in found.items() if name not in MEANS}
-        return Aggregate("avg", metrics, {name: value for name, value in found.items() if name in MEANS})
+        return aggregate_episodes(rows, "avg", MEANS)
 
     def _judge_again(self, raw: Wire, trajectory: Sequence[Wire]) -> Verdict:
         world = self.domain.environment(raw)
@@ -215,14 +205,6 @@ class Tau2Task:
                 f"{self.name}: its tasks are judged by {', '.join(unknown)}, which {V0_2.name} does not have:"
                 " use the tasks of tau2 0.2 (`longcat-eval fetch tau2`)"
             )
-
-
-def _over_tasks(rows: Sequence[AttemptRow]) -> float:
-    """Mean over tasks of the mean over their trials."""
-    tasks: dict[str, list[float]] = {}
-    for row in rows:
-        tasks.setdefault(row.sample, []).append(row.value or 0.0)
-    return fmean(fmean(trials) for trials in tasks.values())
 
 
 def _system(text: str) -> Wire:
