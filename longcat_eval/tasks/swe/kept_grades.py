@@ -3,6 +3,7 @@
 An equal patch of another repeat, of a resumed run or of another model needs no second run of its tests.
 """
 
+import contextlib
 import hashlib
 import os
 from datetime import UTC, datetime
@@ -11,7 +12,6 @@ from pathlib import Path
 import msgspec
 import zstandard
 
-from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.records import Sample
 from longcat_eval.tasks.swe.data import TEST_LISTS
 from longcat_eval.tasks.swe.evaluation import Evaluation, Limits
@@ -51,16 +51,14 @@ def look_up(key: str) -> KeptGrade | None:
 
 
 def keep(key: str, evaluation: Evaluation) -> None:
-    """Keep a run; the file is written whole or not at all."""
+    """Keep a run; the file is written whole or not at all. Where it cannot be, the next run is made anew."""
     path = _file(key)
     fresh = path.with_suffix(f".{os.getpid()}")
     grade = KeptGrade(datetime.now(UTC).isoformat(timespec="seconds"), evaluation)
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_bytes(zstandard.ZstdCompressor(level=6).compress(msgspec.json.encode(grade)))
         fresh.replace(path)
-    except OSError as error:
-        raise EnvironmentUnusableError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _file(key: str) -> Path:
