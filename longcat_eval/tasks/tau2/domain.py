@@ -6,7 +6,7 @@ ours: one parse of the databases for all simulations, and entries copied when a 
 
 import pickle
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from longcat_eval.tasks.tau2.tables import Shared, Table, canonical, dumped
 
 DOMAINS = ("airline", "retail", "telecom", "mock")
 REQUESTORS = {"agent": "assistant", "user": "user"}
-SIDES = {"assistant": "agent", "user": "user"}
 
 
 class Database:
@@ -30,15 +29,15 @@ class Database:
     Fields that are tables (text -> object) are shared; the rest, small in every domain, is copied whole.
     """
 
-    def __init__(self, model: type[Any], raw: Mapping[str, Any]) -> None:
-        self._model = model
-        whole = model.model_validate(raw)
+    def __init__(self, whole: Any) -> None:
+        self._model = type(whole)
+        rows = dumped(whole)
         self._tables: dict[str, Shared[Any]] = {}
-        for name, field in model.model_fields.items():
+        for name, field in self._model.model_fields.items():
             validate = _row_validator(field.annotation)
             if validate is not None:
-                self._tables[name] = Shared(raw[name], validate)
-        rest = {name: getattr(whole, name) for name in model.model_fields if name not in self._tables}
+                self._tables[name] = Shared(rows[name], validate)
+        rest = {name: getattr(whole, name) for name in self._model.model_fields if name not in self._tables}
         self._rest = pickle.dumps(rest)
         self._texts = {name: _field_text(whole, name) for name in rest}
 
@@ -193,11 +192,7 @@ class Domain:
         pristine = self._module.get_environment()
         environment, policy = type(pristine), pristine.get_policy()
         found = {"tools": pristine.tools, "user_tools": pristine.user_tools}
-        sides = {
-            name: (type(kit), Database(type(kit.db), dumped(kit.db)))
-            for name, kit in found.items()
-            if kit is not None
-        }
+        sides = {name: (type(kit), Database(kit.db)) for name, kit in found.items() if kit is not None}
         del pristine, found  # the package's own copy of the databases, of tens of megabytes
 
         def make() -> Any:

@@ -13,9 +13,6 @@ import msgspec
 from longcat_eval.records import Wire
 from longcat_eval.tasks.tau2.domain import Domain, Tau2World
 
-BASES = ("DB", "COMMUNICATE", "ENV_ASSERTION", "ACTION")
-"""What this version judges; NL_ASSERTION needs a judge model and belongs to the later protocol tau2-v1.0."""
-
 
 class Verdict(msgspec.Struct, frozen=True):
     """Whether each basis holds, whatever the task's own basis is, and what the reward is if the dialogue was
@@ -39,7 +36,7 @@ class Verdict(msgspec.Struct, frozen=True):
     failed_assertions: tuple[str, ...] = ()
 
     def holds(self, basis: str) -> bool:
-        """Whether one of `BASES` holds."""
+        """Whether a basis of the protocol (`Tau2Protocol.bases`) holds."""
         return bool(getattr(self, basis.lower()))
 
 

@@ -13,7 +13,10 @@ SEED = 300
 
 
 class Tau2Protocol(NamedTuple):
-    """What a protocol fixes. `bases` are what its tasks may be judged by."""
+    """What a protocol fixes. `bases` are what its tasks may be judged by.
+
+    NL_ASSERTION is in none yet: it needs a judge model, and belongs to the later tau2-v1.0.
+    """
 
     name: str
     user_model: str
