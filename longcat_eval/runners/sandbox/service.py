@@ -1,0 +1,79 @@
+"""Several containers that belong together, as plain records: what a compose file says, in our words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Condition = Literal["started", "healthy", "completed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Healthcheck:
+    """How Docker finds out whether a service works; times in seconds. `test` as in the API: CMD, CMD-SHELL."""
+
+    test: tuple[str, ...]
+    interval: float = 30.0
+    timeout: float = 30.0
+    retries: int = 3
+    start_period: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """A volume mounted at `target`: one of the group by its `name`, or an anonymous one without.
+
+    `source` is a folder whose content is copied into the container instead: no host folder is ever mounted.
+    """
+
+    target: str
+    name: str = ""
+    source: Path | None = None
+    read_only: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """An image to build: a context folder, its Dockerfile (a path in it), build arguments and target stage."""
+
+    context: Path
+    dockerfile: str = "Dockerfile"
+    args: Mapping[str, str] = field(default_factory=dict)
+    target: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """One container of a group. Of `image` and `recipe` one is given; a built one's image is filled in later.
+
+    `command` and `entrypoint` are None where the image's own apply, and `idle` is true where the command does
+    nothing but keep the container alive (`sleep infinity`). `networks` are names with aliases; none means the
+    group's default network. `depends_on` are names with the condition waited for.
+    """
+
+    name: str
+    image: str = ""
+    recipe: Recipe | None = None
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    idle: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    workdir: str = ""
+    hostname: str = ""
+    tmpfs: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[Volume, ...] = ()
+    networks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    no_network: bool = False
+    extra_hosts: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    depends_on: Mapping[str, Condition] = field(default_factory=dict)
+    healthcheck: Healthcheck | None = None
+    memory_bytes: int | None = None
+    cpus: float | None = None
+    shm_bytes: int | None = None
+    cap_add: tuple[str, ...] = ()
+    privileged: bool = False
+    tty: bool = False
+    stdin_open: bool = False
+    platform: str = ""

@@ -1,0 +1,47 @@
+"""What every terminal offers, whatever stands behind it: tmux in the image, or a bare pseudo-terminal."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+ROWS, COLUMNS = 40, 160
+"""The size that terminal-bench gives its terminals (`terminal_bench/terminal/tmux_session.py` 0.2.18)."""
+
+
+class Terminal(Protocol):
+    """An interactive shell with a screen. What fails for other reasons than the shell's raises `SandboxError`.
+
+    `kind` is tmux or pty, for the record.
+    """
+
+    kind: str
+
+    async def send(self, keys: Sequence[str]) -> None:
+        """Type: each element is, whole, the name of a key in tmux's words (`C-c`, `Enter`), else literal text."""
+        ...
+
+    async def screen(self) -> str:
+        """The visible rows, one line each, blanks at the ends of lines dropped, as `tmux capture-pane -p`."""
+        ...
+
+    async def history(self) -> str:
+        """Everything since the start that the scrollback still holds, and the screen, as `capture-pane -p -S -`."""
+        ...
+
+    async def run(self, command: str, timeout: float) -> bool:
+        """Type a command and Enter and wait for the shell to end it; False if it was still at it at `timeout`."""
+        ...
+
+    async def alive(self) -> bool:
+        """Whether its shell is still there."""
+        ...
+
+    async def freeze(self) -> None:
+        """End what runs in the foreground and stop the shell for good: nothing typed before goes on.
+
+        What was put in the background stays, and so does the terminal that it writes to.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End it with everything that was started from it."""
+        ...
