@@ -11,14 +11,18 @@ from longcat_eval.errors import EnvironmentUnusableError
 DOWNLOAD_TIMEOUT = 1800.0
 
 
-def download_wheel(requirement: str, known_sha256: str, folder: Path, remedy: str) -> Path:
+def download_wheel(
+    requirement: str, known_sha256: str, folder: Path, remedy: str, platform: str = ""
+) -> Path:
     """Let pip download the wheel `name==version` into `folder` and return it, checked.
 
-    It is the user's own pip, so indexes, proxies and certificates are those of the user. Raises
-    `EnvironmentUnusableError`, with `remedy` at its end where pip could not download.
+    It is the user's own pip, so indexes, proxies and certificates are those of the user. `platform` is the
+    wheel's tag where it is for another machine than this one. Raises `EnvironmentUnusableError`, with `remedy`
+    at its end where pip could not download.
     """
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download"]
-    command += ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), requirement]
+    command += ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
+    command += [*(("--platform", platform) if platform else ()), requirement]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=DOWNLOAD_TIMEOUT, check=False

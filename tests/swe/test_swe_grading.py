@@ -11,9 +11,9 @@ from toy_repair import Toy
 from longcat_eval.protocols import SandboxError, Sandboxes
 from longcat_eval.records import AttemptKey, Sample, TaskProtocol
 from longcat_eval.runners.context import Context
+from longcat_eval.runners.sandbox import log_file
 from longcat_eval.runners.sandbox.sandboxes import DockerSandboxes
 from longcat_eval.runners.workers import WorkerPool
-from longcat_eval.tasks.swe import evaluation
 from longcat_eval.tasks.swe.evaluation import Limits, evaluate
 from longcat_eval.tasks.swe.grader import Grader
 from longcat_eval.tasks.swe.grading import TRIES, Graded, Grading
@@ -148,7 +148,7 @@ async def test_tests_that_hang_are_stopped_and_not_kept(
 async def test_a_log_without_end_keeps_its_two(
     grader: Grader, sandboxes: DockerSandboxes, workers: WorkerPool, toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "LOG_BYTES", 100_000)
+    monkeypatch.setattr(log_file, "LOG_BYTES", 100_000)
     noisy = toy_repair.COMMAND + "; (yes $(seq -s. 100) | head -c 3000000; true)"
     sample = toy.sample(command=f"printf '\\xff\\xfe\\n'; {noisy}")
     found = (await grade(grader, sandboxes, workers, sample, toy_repair.GOLD)).evaluation

@@ -15,14 +15,13 @@ from msgspec import structs
 
 from longcat_eval.protocols import Sandbox, SandboxError, Sandboxes
 from longcat_eval.records import Sample
+from longcat_eval.runners.sandbox.log_file import read_log
 from longcat_eval.tasks.swe.images import BuildRecord, read_build_record, start_from
 from longcat_eval.tasks.swe.repository import WORKDIR
 
-LOG_BYTES = 64 << 20
 SPARE_SECONDS = 900.0
 """How much longer than its tests a grade container may live."""
 APPLY_SECONDS = 120.0
-CUT_SECONDS = 60.0
 OFFLINE = {"PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1"}
 """The scripts install the repository again before the tests: pip then builds with what the image holds, and
 asks no index (`0` is how pip's inverted flag is switched on)."""
@@ -156,7 +155,7 @@ async def _run(sandbox: Sandbox, script: str, limits: Limits, facts: Evaluation)
     await sandbox.put(_SCRIPT, f"{first}\nexec >{_LOG} 2>&1\n{rest}".encode(), mode=0o755)
     try:
         done = await sandbox.exec(f"/bin/bash {_SCRIPT}", timeout=limits.seconds, user="root", cwd=WORKDIR)
-        log, cut = await _read_log(sandbox)
+        log, cut = await read_log(sandbox, _LOG, _CUT)
     except SandboxError as error:
         if error.reason != "disk_budget":
             raise
@@ -169,20 +168,3 @@ async def _run(sandbox: Sandbox, script: str, limits: Limits, facts: Evaluation)
         log_cut=cut,
         seconds=round(done.seconds, 3),
     )
-
-
-async def _read_log(sandbox: Sandbox) -> tuple[bytes, int]:
-    """The log, and how many bytes were left out of the middle of one that is too long."""
-    try:
-        return await sandbox.get(_LOG, max_bytes=LOG_BYTES), 0
-    except FileNotFoundError:
-        return b"", 0
-    except OSError:
-        half = LOG_BYTES // 2 - 64
-        cut = (
-            f"{{ head -c {half} {_LOG}; echo; echo '[log cut here]'; tail -c {half} {_LOG}; }} >{_CUT}; "
-            f"stat -c %s {_LOG}"
-        )
-        done = await sandbox.exec(cut, timeout=CUT_SECONDS, user="root")
-        size = int(done.output.split()[-1]) if done.output.split() else 0
-        return await sandbox.get(_CUT, max_bytes=LOG_BYTES), max(0, size - 2 * half)

@@ -4,7 +4,6 @@ Jimenez et al. 2024, SWE-bench: Can Language Models Resolve Real-World GitHub Is
 github.com/SWE-bench/SWE-bench (MIT). Judged by its own `swebench` 5; the agent loop is `runners/agent`.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -29,6 +28,7 @@ from longcat_eval.runners.agent.limits import agent_limits
 from longcat_eval.runners.agent.loop import run_agent
 from longcat_eval.runners.agent.profile import PROFILES
 from longcat_eval.tasks.aggregation import aggregate_episodes
+from longcat_eval.tasks.clock import Clock
 from longcat_eval.tasks.datasets import DatasetSpec
 from longcat_eval.tasks.swe import data, protocol
 from longcat_eval.tasks.swe.gold import gold_messages
@@ -145,7 +145,7 @@ class SweTask:
         for turn, messages in enumerate((history, [*history, *step])):
             await ctx.ask(messages, turn=turn, tools=self.profile.tools)
 
-    async def _patch(self, sample: Sample, ctx: AttemptContext, clock: "Clock") -> Patched | None:
+    async def _patch(self, sample: Sample, ctx: AttemptContext, clock: Clock) -> Patched | None:
         if self._predictions is None:
             clock.enter("agent_running")
             return await self._work(sample, ctx)
@@ -185,17 +185,6 @@ class SweTask:
         if is_patch(submission):
             return Patched(submission, "submission", sandbox.image_id)
         return Patched(tree, "work_tree", sandbox.image_id)
-
-
-class Clock:
-    """Notes when an attempt enters a state, in seconds since it began."""
-
-    def __init__(self, states: list[list[str | float]]) -> None:
-        self._states, self._began = states, time.monotonic()
-
-    def enter(self, state: str) -> None:
-        """Enter a state."""
-        self._states.append([state, round(time.monotonic() - self._began, 3)])
 
 
 def note_episode(transcript: Transcript, episode: Episode, tree: bytes, problem: str) -> None:
