@@ -13,10 +13,10 @@ from longcat_eval.protocols import AttemptContext
 class Deadline:
     """`seconds` from the start of the work, 0 without limit; `grace` more where a protocol gives it.
 
-    terminal-bench 0.2.x lets an agent go on for up to 300 s past its limit, because the thread that it runs in
-    is waited for (`asyncio.run` shuts down its executor): published numbers have that time in them. `grace` is
-    that, by name; 0 enforces the limit. `expired` says that the end came by the clock, `overran` that the limit
-    was passed, by the clock or within the grace.
+    terminal-bench 0.2.x lets an agent go on for up to 300 s past its limit, because the thread that it runs
+    in is waited for (`asyncio.run` shuts down its executor): published numbers have that time in them.
+    `grace` is that, by name; 0 enforces the limit. `expired` says that the end came by the clock, `overran`
+    that the limit was passed, by the clock or within the grace.
     """
 
     seconds: float

@@ -44,11 +44,12 @@ class Artifact:
 
 @dataclass(frozen=True, kw_only=True)
 class Verifier:
-    """How a step is judged: `folder` is copied to /tests after the agent, then `script` runs for at most `seconds`.
+    """How a step is judged: `folder` is copied to /tests after the agent, then `script` runs for at most
+    `seconds`.
 
-    `kind` pytest reads the summary that the script prints, reward the files that it writes. `same_shell` types
-    the script into the agent's terminal. `services` are those of a separate environment, empty where the tests
-    run in the agent's own.
+    `kind` pytest reads the summary that the script prints, reward the files that it writes. `same_shell`
+    types the script into the agent's terminal. `services` are those of a separate environment, empty where
+    the tests run in the agent's own.
     """
 
     kind: VerdictKind
@@ -66,7 +67,8 @@ class Verifier:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What is asked and how it is judged; `agent_seconds` 0 is no limit. `workdir_folder` is copied in before.
+    """What is asked and how it is judged; `agent_seconds` 0 is no limit. `workdir_folder` is copied in
+    before.
 
     `min_reward` ends a task of several steps where one falls below it: a number, or one by reward's name.
     """

@@ -1,7 +1,7 @@
 """Reward files: the verdict of a Harbor task, read strictly and fail-closed.
 
-The rules are those of `harbor/verifier/verifier.py` (0.24.0, Apache-2.0): the JSON file is looked at first, and
-if it is there the other one is not; what is missing, empty, no number or not finite is no reward.
+The rules are those of `harbor/verifier/verifier.py` (0.24.0, Apache-2.0): the JSON file is looked at first,
+and if it is there the other one is not; what is missing, empty, no number or not finite is no reward.
 """
 
 import json
@@ -71,7 +71,9 @@ def _from_json(content: bytes) -> Rewards:
 
 
 def mean_rewards(steps: list[Mapping[str, float]]) -> dict[str, float]:
-    """Per name the mean over steps, a name that a step lacks counting 0 (harbor `Trial._aggregate_step_rewards`)."""
+    """Per name the mean over steps, a name that a step lacks counting 0 (harbor
+    `Trial._aggregate_step_rewards`).
+    """
     names = dict.fromkeys(name for rewards in steps for name in rewards)
     return {name: sum(rewards.get(name, 0.0) for rewards in steps) / len(steps) for name in names}
 

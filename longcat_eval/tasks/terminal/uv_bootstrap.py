@@ -1,8 +1,8 @@
 """uv for tests that would fetch it: put into the container just before they run, from the wheel on PyPI.
 
-Three of four tasks begin their tests with `curl -LsSf https://astral.sh/uv/…/install.sh | sh`, the commonest cause
-of a lost verdict that is nobody's doing. The installer finds the same version there, or is not reached, which
-then is of no matter. The agent never sees it.
+Three of four tasks begin their tests with `curl -LsSf https://astral.sh/uv/…/install.sh | sh`, the commonest
+cause of a lost verdict that is nobody's doing. The installer finds the same version there, or is not reached,
+which then is of no matter. The agent never sees it.
 """
 
 import asyncio
