@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from longcat_eval.runners.sandbox.service import Healthcheck, Service
 
@@ -43,26 +43,43 @@ class Artifact:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verifier:
-    """How a step is judged: `folder` is copied to /tests after the agent, then `script` runs for at most
-    `seconds`.
+class Collect:
+    """A command run in a service when the agent is done, so that what it knows becomes a file to carry."""
 
-    `kind` pytest reads the summary that the script prints, reward the files that it writes. `same_shell`
-    types the script into the agent's terminal. `services` are those of a separate environment, empty where
-    the tests run in the agent's own.
+    command: str
+    service: str = ""
+    seconds: float = 60.0
+    user: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verifier:
+    """How a step is judged: after the agent `script` (a path in the container) runs for at most `seconds`.
+
+    The content of `folders`, in this order, and `files` (by their names there) go to /tests before; none of
+    them where a separate environment's image brings its own. `kind` pytest reads the summary that the script
+    prints, reward the files that it writes. `same_shell` types the script into the agent's terminal.
+    `services` are those of a separate environment, with the tests in `main`; empty where they run in the
+    agent's own.
     """
 
     kind: VerdictKind
-    folder: Path
     script: str
     seconds: float
+    folders: tuple[Path, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     same_shell: bool = False
-    separate: bool = False
     services: tuple[Service, ...] = ()
-    collect: tuple[Any, ...] = ()
+    main: str = ""
+    collect: tuple[Collect, ...] = ()
     no_network: bool | None = None
+
+    @property
+    def separate(self) -> bool:
+        """Whether the tests run in an environment of their own."""
+        return bool(self.services)
 
 
 @dataclass(frozen=True, kw_only=True)

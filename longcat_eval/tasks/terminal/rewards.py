@@ -21,12 +21,10 @@ class Rewards(NamedTuple):
     problem: str = ""
     detail: str = ""
 
-    @property
-    def value(self) -> float:
-        """The one number: the reward called `reward`, else the mean of all, which for one is that one."""
-        if self.problem:
-            return 0.0
-        return self.by_name[REWARD] if REWARD in self.by_name else fmean(self.by_name.values())
+
+def value_of(rewards: Mapping[str, float]) -> float:
+    """The one number: the reward called `reward`, else the mean of all, which for one is that one."""
+    return rewards[REWARD] if REWARD in rewards else fmean(rewards.values())
 
 
 def read_rewards(as_json: bytes | None, as_text: bytes | None) -> Rewards:

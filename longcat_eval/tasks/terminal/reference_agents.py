@@ -1,0 +1,118 @@
+"""The agents that need no model: `oracle` does what a task's authors did, `empty` does nothing.
+
+How a solution is given to a machine is that of terminal-bench 0.2.18 (`agents/oracle_agent.py`) and of harbor
+0.24.0 (`agents/oracle.py`), both Apache-2.0.
+"""
+
+import asyncio
+import shlex
+import time
+
+from longcat_eval.protocols import AttemptContext, SandboxError
+from longcat_eval.runners.agent import episode as ends
+from longcat_eval.runners.agent.deadline import Deadline
+from longcat_eval.runners.agent.episode import Episode
+from longcat_eval.runners.agent.limits import AgentLimits
+from longcat_eval.tasks.terminal.desk import Desk
+from longcat_eval.tasks.terminal.records import Keys, Oracle, Step
+
+TB_SCRIPT = "/oracle/solution.sh"
+SOLUTION = "/solution"
+ANY_TIME = 7 * 24 * 3600.0
+"""For commands that nothing but the agent's own clock ends."""
+
+
+class EmptyAgent:
+    """Does nothing; implements `agents.TerminalAgent`."""
+
+    name, version, tools, texts = "empty", "1", False, ()
+    limits = AgentLimits()
+
+    async def work(
+        self,
+        ctx: AttemptContext,
+        desk: Desk,
+        step: Step,
+        episode: Episode,
+        limits: AgentLimits,
+        deadline: Deadline,
+    ) -> None:
+        """End."""
+        episode.end = ends.SUBMITTED
+
+
+class OracleAgent:
+    """Runs the task's own solution; implements `agents.TerminalAgent`."""
+
+    name, version, tools, texts = "oracle", "1", False, ()
+    limits = AgentLimits()
+
+    async def work(
+        self,
+        ctx: AttemptContext,
+        desk: Desk,
+        step: Step,
+        episode: Episode,
+        limits: AgentLimits,
+        deadline: Deadline,
+    ) -> None:
+        """Run the script, or type the keys; raises `SandboxError` (`no_solution`) where there is none."""
+        if step.oracle is None:
+            raise SandboxError("no_solution", f"the task has no solution for {step.name or 'its one step'}")
+        started = time.monotonic()
+        try:
+            if step.oracle.keys:
+                for keys in step.oracle.keys:
+                    await _type(desk, keys, episode)
+            elif step.verifier.kind == "pytest":
+                await _run_in_terminal(desk, step.oracle, episode)
+            else:
+                await _run_beside(desk, step.oracle, episode)
+        except SandboxError as error:
+            if error.reason != "disk_budget":
+                raise
+            episode.end = ends.DISK
+        episode.end = episode.end or ends.SUBMITTED
+        episode.seconds = time.monotonic() - started
+
+
+async def _type(desk: Desk, keys: Keys, episode: Episode) -> None:
+    terminal, started = await desk.terminal(), time.monotonic()
+    ended = True
+    if keys.block:
+        ended = await terminal.run(keys.command, keys.max_seconds)
+    else:
+        await terminal.send([keys.command, "Enter"] if keys.enter else [keys.command])
+        await asyncio.sleep(keys.min_seconds)
+    _note(episode, "keys", keys.command, started, timed_out=not ended)
+
+
+async def _run_in_terminal(desk: Desk, oracle: Oracle, episode: Episode) -> None:
+    """As a person would: the tests may look at what a shell of the agent leaves behind."""
+    started = time.monotonic()
+    assert oracle.folder is not None  # a script lies in a folder
+    await desk.sandbox.put(TB_SCRIPT, (oracle.folder / oracle.script).read_bytes(), mode=0o755)
+    command = f"bash {TB_SCRIPT}"
+    await (await desk.terminal()).run(command, ANY_TIME)
+    _note(episode, "terminal", command, started)
+
+
+async def _run_beside(desk: Desk, oracle: Oracle, episode: Episode) -> None:
+    started = time.monotonic()
+    assert oracle.folder is not None  # a script lies in a folder
+    await desk.sandbox.put_tree(SOLUTION, oracle.folder)
+    script = shlex.quote(f"{SOLUTION}/{oracle.script}")
+    await desk.sandbox.exec(f"chmod +x {script}", timeout=60.0, user="root")
+    done = await desk.sandbox.exec(
+        f"({script}) >/logs/agent/oracle.txt 2>&1",
+        timeout=ANY_TIME,
+        user=desk.user or None,
+        cwd=desk.workdir or None,
+        env={"DEBIAN_FRONTEND": "noninteractive", **desk.env, **oracle.env},
+    )
+    _note(episode, "exec", oracle.script, started, exit_code=done.exit_code)
+
+
+def _note(episode: Episode, tool: str, what: str, started: float, **facts: object) -> None:
+    seconds = round(time.monotonic() - started, 3)
+    episode.commands.append({"step": 0, "tool": tool, "input": what[:2000], "seconds": seconds, **facts})
