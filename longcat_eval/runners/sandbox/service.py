@@ -17,13 +17,15 @@ class Healthcheck:
     timeout: float = 30.0
     retries: int = 3
     start_period: float = 0.0
+    start_interval: float = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Volume:
     """A volume mounted at `target`: one of the group by its `name`, or an anonymous one without.
 
-    `source` is a folder whose content is copied into the container instead: no host folder is ever mounted.
+    `source` is a folder or file that is copied into the container instead, or with a `name` into the volume,
+    once: no host folder is ever mounted.
     """
 
     target: str
@@ -48,7 +50,7 @@ class Service:
 
     `command` and `entrypoint` are None where the image's own apply, and `idle` is true where the command does
     nothing but keep the container alive (`sleep infinity`). `networks` are names with aliases; none means the
-    group's default network. `depends_on` are names with the condition waited for.
+    group's default network; those in `internal` have no way out. `depends_on` are names with the condition waited for.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Service:
     tmpfs: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[Volume, ...] = ()
     networks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    internal: tuple[str, ...] = ()
     no_network: bool = False
     extra_hosts: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()

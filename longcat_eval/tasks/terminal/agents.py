@@ -1,15 +1,61 @@
 """Who works on a task, by name: Terminus in its versions, the bash agent, and the two without a model."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from longcat_eval.protocols import AttemptContext
-from longcat_eval.runners.agent.bash_profile import BashProfile
+from longcat_eval.records import Wire
 from longcat_eval.runners.agent.deadline import Deadline
 from longcat_eval.runners.agent.episode import Episode
 from longcat_eval.runners.agent.limits import AgentLimits
-from longcat_eval.runners.agent.loop import run_agent
+from longcat_eval.tasks.terminal.bash_agent import BashAgent
 from longcat_eval.tasks.terminal.desk import Desk
 from longcat_eval.tasks.terminal.records import Step
 from longcat_eval.tasks.terminal.reference_agents import EmptyAgent, OracleAgent
+
+DEFAULT = "terminus-2"
+WITHOUT_MODEL = ("oracle", "empty")
+
+
+class TerminalAgent(Protocol):
+    """An agent; `version` goes up with what a model sees, `texts` are all it may be told."""
+
+    name: str
+    version: str
+    tools: Sequence[Wire]
+    texts: tuple[str, ...]
+    limits: AgentLimits
+
+    def opening(self, instruction: str) -> Sequence[Wire]:
+        """The messages before the first reply, for estimates; none where no model is asked."""
+        ...
+
+    async def work(
+        self,
+        ctx: AttemptContext,
+        desk: Desk,
+        step: Step,
+        episode: Episode,
+        limits: AgentLimits,
+        deadline: Deadline,
+    ) -> None:
+        """Do one step and fill `episode` in place: the deadline may cancel this at any point.
+
+        A `ModelError` that is not the model's doing passes through, and so does a `SandboxError` that is not
+        the agent's.
+        """
+        ...
+
+
+AGENTS: Mapping[str, Callable[[str], TerminalAgent]] = {
+    "bash": lambda prompts: BashAgent(),
+    "bash-text": lambda prompts: BashAgent(fenced=True),
+    "oracle": lambda prompts: OracleAgent(),
+    "empty": lambda prompts: EmptyAgent(),
+}
+"""By name, made for a source of prompts (own or installed)."""
+
+
+def make_agent(name: str, prompts: str = "own") -> TerminalAgent:
+    """The agent of that name; `EnvironmentUnusableError` where its prompts are not installed."""
+    return AGENTS[name](prompts)

@@ -1,4 +1,4 @@
-"""The bash agent of `runners/agent` on a task of TerminalBench: each command in a shell of its own, no screen."""
+"""The bash agent of `runners/agent` on a terminal task: each command in a shell of its own, no screen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ class BashAgent:
     def __init__(self, *, fenced: bool = False) -> None:
         self._profile = TerminalBash(fenced=fenced)
         self.name, self.version = self._profile.name, str(self._profile.version)
-        self.tools, self.texts, self.limits = not fenced, self._profile.texts, self._profile.limits
+        self.tools, self.texts, self.limits = self._profile.tools, self._profile.texts, self._profile.limits
 
     def opening(self, instruction: str) -> list[dict[str, Any]]:
         """The messages before the first reply."""

@@ -1,9 +1,8 @@
 """Where an agent sits: a container, and in it a terminal that opens when somebody first wants it."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 
-from longcat_eval.protocols import Sandbox, SandboxError
+from longcat_eval.protocols import Sandbox
 from longcat_eval.runners.terminal.open import open_terminal
 from longcat_eval.runners.terminal.session import Terminal
 
@@ -47,10 +46,3 @@ class Desk:
             await self._terminal.end_foreground()
         else:
             await self._terminal.freeze()
-
-    async def close(self) -> None:
-        """End the terminal with all that was started from it."""
-        if self._terminal is not None:
-            with suppress(SandboxError):
-                await self._terminal.close()
-            self._terminal = None

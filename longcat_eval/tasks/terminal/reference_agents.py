@@ -7,8 +7,10 @@ How a solution is given to a machine is that of terminal-bench 0.2.18 (`agents/o
 import asyncio
 import shlex
 import time
+from collections.abc import Sequence
 
 from longcat_eval.protocols import AttemptContext, SandboxError
+from longcat_eval.records import Wire
 from longcat_eval.runners.agent import episode as ends
 from longcat_eval.runners.agent.deadline import Deadline
 from longcat_eval.runners.agent.episode import Episode
@@ -22,11 +24,22 @@ ANY_TIME = 7 * 24 * 3600.0
 """For commands that nothing but the agent's own clock ends."""
 
 
-class EmptyAgent:
+class WithoutModel:
+    """What these agents share: nothing is asked, nothing is told."""
+
+    tools: Sequence[Wire] = ()
+    texts: tuple[str, ...] = ()
+    limits = AgentLimits()
+
+    def opening(self, instruction: str) -> Sequence[Wire]:
+        """Nothing."""
+        return ()
+
+
+class EmptyAgent(WithoutModel):
     """Does nothing; implements `agents.TerminalAgent`."""
 
-    name, version, tools, texts = "empty", "1", False, ()
-    limits = AgentLimits()
+    name, version = "empty", "1"
 
     async def work(
         self,
@@ -41,11 +54,10 @@ class EmptyAgent:
         episode.end = ends.SUBMITTED
 
 
-class OracleAgent:
+class OracleAgent(WithoutModel):
     """Runs the task's own solution; implements `agents.TerminalAgent`."""
 
-    name, version, tools, texts = "oracle", "1", False, ()
-    limits = AgentLimits()
+    name, version = "oracle", "1"
 
     async def work(
         self,

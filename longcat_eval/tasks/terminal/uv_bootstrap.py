@@ -26,8 +26,7 @@ ENV = (
     'case ":${PATH}:" in\n  *:"$HOME/.local/bin":*) ;;\n  *) export PATH="$HOME/.local/bin:$PATH" ;;\nesac\n'
 )
 """What scripts `source` after the installer ran."""
-LOOK = 'command -v uv >/dev/null && echo here; echo "$HOME"; uname -m; stat -f -c %T "$HOME"'
-LOOK_SECONDS = 20.0
+LOOK = 'echo "$HOME"; uname -m'
 REMEDY = "check network and index"
 
 
@@ -46,22 +45,21 @@ def asked_version(*scripts: str) -> str:
     return "" if found is None else found[1] or DEFAULT
 
 
-async def put_uv(sandbox: Sandbox, version: str, user: str) -> str:
-    """Put uv where its installer would, unless there is one; return what was put, empty if nothing.
+async def put_uv(sandbox: Sandbox, version: str, looked: str) -> str:
+    """Put uv where its installer would, over what is there as that does; return what was put.
 
-    Nothing where the version is unknown here, the wheel cannot be had, or the home is in memory, where the
-    daemon cannot put files: the script then goes on as written.
+    `looked` is what `LOOK` printed there. Nothing is put, and returned, where the version is unknown here or
+    the wheel cannot be had: the script then goes on as written.
     """
-    looked = await sandbox.exec(LOOK, timeout=LOOK_SECONDS, user=user)
-    words = looked.output.decode("utf-8", "replace").split()
-    if len(words) != 3 or words[2] == "tmpfs" or words[1] not in known_wheels().get(version, {}):
+    words = looked.split()
+    if len(words) != 2 or words[1] not in known_wheels().get(version, {}):
         return ""
-    home, machine, _ = words
+    home, machine = words
     try:
         folder = await asyncio.to_thread(fetch_uv, version, machine)
     except EnvironmentUnusableError:
         return ""
-    await sandbox.put_tree(folder, f"{home}/.local/bin")
+    await sandbox.put_tree(f"{home}/.local/bin", folder)
     return f"uv {version}"
 
 
