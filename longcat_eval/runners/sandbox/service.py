@@ -50,7 +50,8 @@ class Service:
 
     `command` and `entrypoint` are None where the image's own apply, and `idle` is true where the command does
     nothing but keep the container alive (`sleep infinity`). `networks` are names with aliases; none means the
-    group's default network; those in `internal` have no way out. `depends_on` are names with the condition waited for.
+    group's default network; those in `internal` have no way out. `depends_on` are names with the
+    condition waited for.
     """
 
     name: str
