@@ -114,8 +114,10 @@ class AttemptContext(Protocol):
 class DataOptions(NamedTuple):
     """Where data may come from: a local folder, else the pinned hub revision.
 
-    `sources` are checkouts of benchmarks that are programs, by name (`tau2`); `dataset` is one file of rows
-    instead of the benchmark's own; `predictions` are somebody's patches to grade without asking a model.
+    `sources` are checkouts of benchmarks that are programs, by name (`tau2`); `dataset` is one file of rows,
+    or a folder of tasks, instead of the benchmark's own; `predictions` are somebody's patches to grade
+    without asking a model. `base_images` says which images to build on instead of others; `compose` is native
+    or cli.
     """
 
     data_dir: Path | None = None
@@ -123,6 +125,8 @@ class DataOptions(NamedTuple):
     sources: Mapping[str, Path] = {}
     dataset: Path | None = None
     predictions: Path | None = None
+    base_images: Mapping[str, str] = {}
+    compose: str = "native"
 
 
 class Task(Protocol):
@@ -168,9 +172,16 @@ class Scaffolded(Protocol):
     """A task that an agent loop drives, in one of several profiles."""
 
     agents: tuple[str, ...]
+    scripted: Mapping[str, str]
+    """The agents that do by themselves what scripted models stand for, by the model's name."""
+    prompt_sources: tuple[str, ...]
 
-    def use_agent(self, name: str) -> None:
-        """Choose the profile, before anything is loaded; it is part of the protocol."""
+    def use_agent(self, name: str, prompts: str = "own") -> None:
+        """Choose the agent and whose prompts it has, before anything is loaded; the protocol has both.
+
+        Raises `UsageError` where this agent has no such prompts, `EnvironmentUnusableError` where they are
+        not installed.
+        """
         ...
 
     async def rehearse(self, sample: Sample, ctx: AttemptContext) -> None:

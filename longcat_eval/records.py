@@ -253,7 +253,7 @@ class Dataset(msgspec.Struct, frozen=True):
     """A benchmark's samples and their origin; `drift` says how they differ from the known-good ones.
 
     `passed_by` names, for each policy without any skill, the samples that it passes: the floor of a subset is
-    theirs, not that of the whole.
+    theirs, not that of the whole. `remark` says what a reader of the score should know of this machine.
     """
 
     samples: list[Sample]
@@ -262,6 +262,7 @@ class Dataset(msgspec.Struct, frozen=True):
     sha256: str
     drift: str = ""
     passed_by: Mapping[str, frozenset[str]] = {}
+    remark: str = ""
 
 
 class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from longcat_eval.cli.roles import list_models, make_role
+from longcat_eval.cli.settings import RunSettings
 from longcat_eval.errors import EnvironmentUnusableError, ExitCode
 from longcat_eval.model_backend.probes import Probe, Status, probe_endpoint
 from longcat_eval.model_backend.resolve import ModelOptions, ResolvedModel, open_model, resolve_model
@@ -41,8 +42,11 @@ SANDBOXED = ("swe-bench", "terminal-bench", "prdbench")
 """What the names of tasks begin with that need sandboxes."""
 
 
-def run_doctor(options: ModelOptions, tasks: Sequence[str], data: DataOptions) -> int:
-    """Check this machine, the data of `tasks` and the model; print a line each; exit 5 if one fails."""
+def run_doctor(options: ModelOptions, tasks: Sequence[str], data: DataOptions, settings: RunSettings) -> int:
+    """Check this machine, the data of `tasks` and the model; print a line each; exit 5 if one fails.
+
+    Tasks of TerminalBench are tried, one by one: the samples that `settings` chooses.
+    """
     from rich.console import Console
 
     console, failed = Console(), False
@@ -53,6 +57,10 @@ def run_doctor(options: ModelOptions, tasks: Sequence[str], data: DataOptions) -
     for probe in asyncio.run(model_checks(options)):
         show(console, probe)
         failed |= probe.status == "fail"
+    if "terminal-bench" in tasks:
+        from longcat_eval.cli.terminal_doctor import examine_terminal
+
+        failed |= examine_terminal(console, settings, data) != ExitCode.OK
     return ExitCode.ENVIRONMENT if failed else ExitCode.OK
 
 

@@ -33,15 +33,32 @@ def choose_agent(tasks: list[Task], settings: RunSettings) -> None:
     flags = {"--agent": settings.agent, "--dataset": settings.dataset, "--grade-only": settings.grade_only}
     given = [flag for flag, value in flags.items() if value is not None]
     if given and not driven:
-        raise UsageError(f"{given[0]} fits no task of this run: it is for SWE-Bench and its like")
+        raise UsageError(
+            f"{given[0]} fits no task of this run: it is for SWE-Bench, TerminalBench and the like"
+        )
     if len(tasks) > 1 and (settings.dataset or settings.grade_only):
         raise UsageError(f"{given[-1]} goes with exactly one --task")
-    for task in driven:
-        if settings.agent is not None:
-            if settings.agent not in task.agents:
-                hint = did_you_mean(settings.agent, task.agents)
-                raise UsageError(f"no agent {settings.agent!r}{hint}: {', '.join(task.agents)}")
-            task.use_agent(settings.agent)
+    fitting = [task for task in driven if settings.agent is None or settings.agent in task.agents]
+    if driven and not fitting:
+        known = list(dict.fromkeys(name for task in driven for name in task.agents))
+        hint = did_you_mean(str(settings.agent), known)
+        raise UsageError(f"no agent {settings.agent!r}{hint}: {', '.join(known)}")
+    if (
+        not any(settings.prompt_source in task.prompt_sources for task in driven)
+        and settings.prompt_source != "own"
+    ):
+        raise UsageError(
+            "--prompt-source fits no task of this run: it is for the Terminus agents of TerminalBench"
+        )
+    for task in fitting:
+        own = task.scripted.get(settings.model or "")
+        agent = settings.agent or own or task.agents[0]
+        if agent in task.scripted.values() and agent != own:
+            alike = next(model for model, name in task.scripted.items() if name == agent)
+            raise UsageError(f"--agent {agent} asks no model: give --model {alike}")
+        task.use_agent(
+            agent, settings.prompt_source if settings.prompt_source in task.prompt_sources else "own"
+        )
 
 
 def set_limits(tasks: list[Task], limits: Mapping[str, float]) -> None:
@@ -91,8 +108,27 @@ def data_options(settings: RunSettings) -> DataOptions:
     """Where data may come from."""
     sources = {"tau2": settings.tau2_src} if settings.tau2_src else {}
     return DataOptions(
-        settings.data_dir, settings.allow_data_drift, sources, settings.dataset, settings.grade_only
+        settings.data_dir,
+        settings.allow_data_drift,
+        sources,
+        settings.dataset,
+        settings.grade_only,
+        base_images(settings.base_image_map),
+        settings.compose,
     )
+
+
+def base_images(given: list[str]) -> dict[str, str]:
+    """Read `from=to` of `--base-image-map`; a `*` stands at the end of both or of neither."""
+    pairs = {}
+    for text in given:
+        name, equals, other = text.partition("=")
+        if not (name and equals and other) or name.endswith("*") != other.endswith("*"):
+            raise UsageError(
+                f"--base-image-map {text!r} is not from=to, with a * at the end of both or of none"
+            )
+        pairs[name] = other
+    return pairs
 
 
 def refuse_unanswerable(tasks: list[Task], model: ResolvedModel) -> None:

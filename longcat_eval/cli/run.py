@@ -237,4 +237,4 @@ def check_health(resolved: Resolved) -> int:
 
     settings = resolved.settings
     names = [t.name for t in chosen_tasks(settings)[0]] if settings.suite or settings.task else []
-    return run_doctor(agent_options(settings, resolved.origins), names, data_options(settings))
+    return run_doctor(agent_options(settings, resolved.origins), names, data_options(settings), settings)

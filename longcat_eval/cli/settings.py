@@ -41,7 +41,14 @@ class RunSettings:
         None,
         "--agent",
         WHAT,
-        "The agent loop of SWE-Bench and its like: bash (the default), edit or bash-text.",
+        "The agent of SWE-Bench (bash, edit, bash-text) or of TerminalBench (terminus-2, terminus-2-xml, "
+        "terminus-1, bash, bash-text, and without a model oracle and empty); the first is the default.",
+    )
+    prompt_source: Literal["own", "installed"] = setting(
+        "own",
+        "--prompt-source",
+        WHAT,
+        "Terminus with our own prompts, or with those of the installed package terminal-bench or harbor.",
     )
     grade_only: Path | None = setting(
         None, "--grade-only", WHAT, "Grade these predictions (SWE-bench's format); no model is asked."
@@ -108,7 +115,23 @@ class RunSettings:
         None, "--tau2-src", DATA, "An upstream checkout of tau2-bench to use instead of the fetched package."
     )
     dataset: Path | None = setting(
-        None, "--dataset", DATA, "A file of rows (parquet, JSON, JSONL) instead of the benchmark's own."
+        None,
+        "--dataset",
+        DATA,
+        "A file of rows (parquet, JSON, JSONL) instead of the benchmark's own; for TerminalBench a folder of "
+        "tasks, or terminal-bench-core@0.1.1.",
+    )
+    base_image_map: list[str] = setting(
+        [],
+        "--base-image-map",
+        DATA,
+        "from=to: build TerminalBench's images on another base, such as a mirror's (a * ends both).",
+    )
+    compose: Literal["native", "cli"] = setting(
+        "native",
+        "--compose",
+        DATA,
+        "How tasks of several containers start: by us, or by the `docker compose` that is installed.",
     )
     allow_data_drift: bool = setting(
         False,

@@ -25,6 +25,7 @@ def notes(table: Table) -> list[str]:
     """The notes that apply to this table, one sentence or list each, in print order."""
     mixed = [f"mixed: {line}." for line in table.mixed]
     ours = [*_reading(table), *_conditions(table), *_beside(table), *_floors(table), *_under_floors(table)]
+    ours += _remarks(table)
     return [*_marks(table), *_missing(table), *mixed, *ours, *_sources(table)]
 
 
@@ -161,6 +162,13 @@ def _under_floors(table: Table) -> Iterable[str]:
                 said[column.label].append(text)
     if lists := [f"{label} ({', '.join(found)})" for label, found in said.items() if found]:
         yield f"at or below a floor: {'; '.join(lists)}."
+
+
+def _remarks(table: Table) -> Iterable[str]:
+    """What the data of a benchmark are like on the machine that it was run on."""
+    said = [(whose, label, result.remark) for whose, label, result in _results(table) if result.remark]
+    if said:
+        yield f"{_listed(_said_once(said))}."
 
 
 def _value(cell: Cell) -> float | None:

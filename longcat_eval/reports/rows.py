@@ -49,6 +49,7 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     items: int
     subset: bool
     drift: str
+    remark: str
     protocol: str
     prompt_hash: str
     grader: str
@@ -121,6 +122,7 @@ def result_row(
         items=record.dataset.items,
         subset=record.subset,
         drift=record.dataset.drift,
+        remark=record.dataset.remark,
         protocol=protocol.name,
         prompt_hash=protocol.prompt_hash,
         grader=protocol.grader,

@@ -210,6 +210,8 @@ def _remarks(result: ResultRow, metric: str) -> Iterable[Remark]:
         yield Remark("§", f"{result.metric} instead of {metric}")
     if rebased := result.metrics.get("rebased"):
         yield Remark("¶", f"{rebased:.0f} % of the attempts rebased on a release")
+    if stand_in := result.metrics.get("stand_in"):
+        yield Remark("¶", f"{stand_in:.0f} % of the attempts on stand-ins for the base images")
 
 
 def _mixed(results: Results) -> list[str]:

@@ -11,7 +11,7 @@ FREE_ROLE_FIELDS = ("endpoint", "origins", "notes", "price")
 """A server may move and prices may change between two starts of one run."""
 FREE_TASK_FIELDS = ("floors",)
 FREE_PROTOCOL_FIELDS = ("notes", "typical_tokens", "typical_requests", "role_models")
-FREE_DATASET_FIELDS = ("source", "revision")
+FREE_DATASET_FIELDS = ("source", "revision", "remark")
 """The hash says which data; the same rows may come from the hub or from a folder."""
 
 

@@ -35,6 +35,7 @@ class DatasetRecord(msgspec.Struct, kw_only=True):
     sha256: str
     items: int
     drift: str = ""
+    remark: str = ""
 
 
 class TaskRecord(msgspec.Struct, kw_only=True):

@@ -46,6 +46,7 @@ class PlannedTask:
                 sha256=data.sha256,
                 items=len(data.samples),
                 drift=data.drift,
+                remark=data.remark,
             ),
             selected=len(self.samples),
             repeats=self.repeats,

@@ -34,14 +34,21 @@ GAVE_UP = {EMPTY: ends.EMPTY_REPLY, CUT: ends.LENGTH}
 
 
 async def run_agent(
-    ctx: AttemptContext, sandbox: Sandbox, profile: Profile, first: str, limits: AgentLimits
+    ctx: AttemptContext,
+    sandbox: Sandbox,
+    profile: Profile,
+    first: str,
+    limits: AgentLimits,
+    episode: Episode | None = None,
 ) -> Episode:
     """Run one episode; `first` is the task, as `profile.instance` words it.
 
-    Whatever the model does ends in an `Episode`. A `ModelError` that is not its doing passes through, and so
-    does a `SandboxError`, unless the agent used up what the sandbox gives.
+    Whatever the model does ends in an `Episode`; the one given is filled as it goes, for who may cancel this.
+    A `ModelError` that is not its doing passes through, and so does a `SandboxError`, unless the agent used
+    up what the sandbox gives.
     """
-    run, outer, started = Run(ctx, sandbox, profile, first, limits), ctx.deadline, time.monotonic()
+    run = Run(ctx, sandbox, profile, first, limits, episode or Episode())
+    outer, started = ctx.deadline, time.monotonic()
     if limits.seconds:
         ctx.deadline = min(started + limits.seconds, float("inf") if outer is None else outer)
     try:
@@ -61,7 +68,13 @@ class Run:
     """An episode under way. `faults` are the kinds of the latest useless replies, since the last good one."""
 
     def __init__(
-        self, ctx: AttemptContext, sandbox: Sandbox, profile: Profile, first: str, limits: AgentLimits
+        self,
+        ctx: AttemptContext,
+        sandbox: Sandbox,
+        profile: Profile,
+        first: str,
+        limits: AgentLimits,
+        episode: Episode,
     ) -> None:
         self.ctx, self.sandbox, self.profile, self.limits = ctx, sandbox, profile, limits
         opening: list[Wire] = [
@@ -69,7 +82,7 @@ class Run:
             {"role": "user", "content": first},
         ]
         self.agent = Participant("agent", opening, profile.tools)
-        self.episode = Episode()
+        self.episode = episode
         self.faults: list[str] = []
         self._calls_before = self._calls_seen = len(ctx.transcript().calls)
         self._told_cost, self._priced = 0.0, True

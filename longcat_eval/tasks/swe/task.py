@@ -54,6 +54,8 @@ class SweTask:
     """One set of SWE-bench; implements `protocols.Task` and `protocols.Scaffolded`."""
 
     agents = tuple(PROFILES)
+    scripted: Mapping[str, str] = {}
+    prompt_sources = ("own",)
     floors: Mapping[str, float] = {"null": 0.0}
 
     def __init__(self, spec: DatasetSpec, machine: protocol.Machine) -> None:
@@ -62,8 +64,8 @@ class SweTask:
         self._grading: Grading | None = None
         self.use_agent(protocol.DEFAULT_AGENT)
 
-    def use_agent(self, name: str) -> None:
-        """Choose the profile of the agent loop."""
+    def use_agent(self, name: str, prompts: str = "own") -> None:
+        """Choose the profile of the agent loop, whose prompts are our own."""
         self.profile = protocol.make_profile(name)
         self.protocol: TaskProtocol = protocol.agent_protocol(self.profile, self._machine)
         self.needs = frozenset({"chat"} if self.profile.fenced else {"chat", "tools"})

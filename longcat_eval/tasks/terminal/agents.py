@@ -1,8 +1,10 @@
 """Who works on a task, by name: Terminus in its versions, the bash agent, and the two without a model."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
+from longcat_eval.errors import UsageError
 from longcat_eval.protocols import AttemptContext
 from longcat_eval.records import Wire
 from longcat_eval.runners.agent.deadline import Deadline
@@ -47,15 +49,24 @@ class TerminalAgent(Protocol):
         ...
 
 
-AGENTS: Mapping[str, Callable[[str], TerminalAgent]] = {
-    "bash": lambda prompts: BashAgent(),
-    "bash-text": lambda prompts: BashAgent(fenced=True),
-    "oracle": lambda prompts: OracleAgent(),
-    "empty": lambda prompts: EmptyAgent(),
+PROMPTED: Mapping[str, Callable[[str], TerminalAgent]] = {}
+"""Agents with a choice of prompts, made for a source of them (own or installed)."""
+OTHERS: Mapping[str, Callable[[], TerminalAgent]] = {
+    "bash": BashAgent,
+    "bash-text": partial(BashAgent, fenced=True),
+    "oracle": OracleAgent,
+    "empty": EmptyAgent,
 }
-"""By name, made for a source of prompts (own or installed)."""
+AGENTS = (*PROMPTED, *OTHERS)
 
 
 def make_agent(name: str, prompts: str = "own") -> TerminalAgent:
-    """The agent of that name; `EnvironmentUnusableError` where its prompts are not installed."""
-    return AGENTS[name](prompts)
+    """The agent of that name.
+
+    Raises `UsageError` where it has no such prompts, `EnvironmentUnusableError` where they are not installed.
+    """
+    if name in PROMPTED:
+        return PROMPTED[name](prompts)
+    if prompts != "own" and name not in WITHOUT_MODEL:
+        raise UsageError(f"--prompt-source {prompts}: only {', '.join(PROMPTED)} have other prompts than ours")
+    return OTHERS[name]()

@@ -6,6 +6,8 @@ terminal-bench 1.x (Apache-2.0, the tasks of the card: core 0.1.1) and its succe
 
 from collections.abc import Mapping, Sequence
 
+from msgspec import structs
+
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.protocols import AttemptContext, DataOptions, SandboxError
 from longcat_eval.records import (
@@ -20,10 +22,12 @@ from longcat_eval.records import (
 )
 from longcat_eval.tasks.aggregation import aggregate_episodes
 from longcat_eval.tasks.terminal import agents
+from longcat_eval.tasks.terminal.allow_list import Findings, coverage, known_here, read_findings
 from longcat_eval.tasks.terminal.loader import Loaded, load_terminal
 from longcat_eval.tasks.terminal.machine import Images
 from longcat_eval.tasks.terminal.protocol import terminal_protocol
 from longcat_eval.tasks.terminal.records import TerminalTask
+from longcat_eval.tasks.terminal.scan import scan
 from longcat_eval.tasks.terminal.scoring import MEANS, score_attempt
 from longcat_eval.tasks.terminal.trial import Trial
 
@@ -32,8 +36,9 @@ class TerminalBench:
     """One data set of terminal tasks; implements `protocols.Task` and `protocols.Scaffolded`."""
 
     name = "terminal-bench"
-    agents = tuple(agents.AGENTS)
+    agents = agents.AGENTS
     scripted: Mapping[str, str] = {"scripted/oracle": "oracle", "scripted/null": "empty"}
+    prompt_sources = ("own", "installed")
     floors: Mapping[str, float] = {"null": 0.0}
 
     def __init__(self) -> None:
@@ -51,7 +56,17 @@ class TerminalBench:
         """Return the tasks as samples; ids without a body here stay, and their attempts say so."""
         self._loaded = load_terminal(options)
         self._images = Images(options.base_images)
-        return self._loaded.dataset
+        remark = coverage((s.id for s in self._loaded.dataset.samples), self.known_here(read_findings()))
+        return structs.replace(self._loaded.dataset, remark=remark)
+
+    def known_here(self, findings: Findings) -> Findings:
+        """Of what `doctor` found on this machine, what holds for the loaded tasks."""
+        return known_here(self._loaded.tasks if self._loaded else {}, findings)
+
+    def scanned(self, sample: Sample) -> Mapping[str, Sequence[str]]:
+        """What a look at the task's files tells before it runs, by kind; nothing where they are not here."""
+        task = self._loaded.tasks.get(sample.id) if self._loaded else None
+        return {} if task is None else scan(task).facts()
 
     def reference(self, sample: Sample, repeat: int) -> Mapping[str, Sequence[Message]]:
         """Nothing to say: the agent `oracle` does the task."""
