@@ -3,19 +3,20 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from longcat_eval.protocols import ExecResult
-from longcat_eval.runners.sandbox import scripts
-from longcat_eval.runners.sandbox.archives import get_file, put_file
+from longcat_eval.runners.sandbox import memory_files, scripts
+from longcat_eval.runners.sandbox.archives import get_file, get_folder, put_file, put_folder
 from longcat_eval.runners.sandbox.command import CANNOT_RUN, Command
 from longcat_eval.runners.sandbox.execution import create_exec, run_briefly
 from longcat_eval.runners.sandbox.hijack import start_exec
 from longcat_eval.runners.sandbox.life import Life
 from longcat_eval.runners.sandbox.owner import ALL
 from longcat_eval.runners.sandbox.stream import ExecStream
+from longcat_eval.runners.sandbox.trees import Tree, pack_tree
 
 SHORTEST_TIMEOUT = 0.1
 
@@ -33,10 +34,11 @@ class DockerSandbox:
         shell: scripts.Shell,
         exec_slots: asyncio.Semaphore,
         on_stop: Callable[["DockerSandbox"], None],
+        tmpfs: Collection[str] = (),
     ) -> None:
         self.life, self.id = life, life.id
         self.image, self.image_id, self.limits = life.image, life.image.id, life.limits
-        self._shell, self._slots, self._on_stop = shell, exec_slots, on_stop
+        self._shell, self._slots, self._on_stop, self._tmpfs = shell, exec_slots, on_stop, tmpfs
         self._streams: list[ExecStream] = []
         self._stopping: asyncio.Task[None] | None = None
 
@@ -94,6 +96,9 @@ class DockerSandbox:
 
     async def put(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
         """Write one file, owned by root; folders on the way to it are made."""
+        if memory_files.in_memory(path, self._tmpfs):
+            await memory_files.put_one(self._open_as_root, path, content, mode)
+            return
         put = partial(self.life.daemon.call, put_file, self.life.daemon.api, self.id, path, content, mode)
         try:
             await self.life.guarded(put)
@@ -104,7 +109,39 @@ class DockerSandbox:
 
     async def get(self, path: str, *, max_bytes: int = 64 << 20) -> bytes:
         """Read one file, through links; `FileNotFoundError`, or `OSError` if too large or not a file."""
+        if memory_files.in_memory(path, self._tmpfs):
+            return await memory_files.get_one(self._open_as_root, path, max_bytes)
         return await self.life.call(partial(get_file, self.life.daemon.api), path, max_bytes)
+
+    async def put_tree(self, path: str, tree: Tree, *, exclude: Sequence[str] = ()) -> None:
+        """Write what a folder holds, or contents by relative path, into the folder `path`.
+
+        It is made where it is not there; all is root's, modes and links are kept. `exclude` are patterns of
+        paths, or of single names, that stay out. Raises `OSError` for what is neither file, folder nor link,
+        `NotADirectoryError` where `path` is something else.
+        """
+        with await asyncio.to_thread(pack_tree, tree, exclude) as archive:
+            if memory_files.in_memory(path, self._tmpfs):
+                await memory_files.put_many(self._open_as_root, path, archive)
+            else:
+                await self.life.call(lambda one: put_folder(self.life.daemon.long_api, one, path, archive))
+
+    async def get_tree(self, path: str, *, max_bytes: int = 64 << 20) -> dict[str, bytes]:
+        """Read the regular files below the folder `path`, by relative path.
+
+        Raises `FileNotFoundError`, `NotADirectoryError`, and `OSError` for more than `max_bytes` together.
+        """
+        if memory_files.in_memory(path, self._tmpfs):
+            return await memory_files.get_many(self._open_as_root, path, max_bytes)
+        return await self.life.call(lambda one: get_folder(self.life.daemon.long_api, one, path, max_bytes))
+
+    async def pause(self) -> None:
+        """Let every process inside stand still. Files can be read and written, commands fail."""
+        await self.life.call(self.life.daemon.api.pause)
+
+    async def unpause(self) -> None:
+        """Let them go on."""
+        await self.life.call(self.life.daemon.api.unpause)
 
     async def restart(self) -> None:
         """Kill every process inside, streams too; the files stay."""
@@ -144,6 +181,9 @@ class DockerSandbox:
             await self.life.remove()
         finally:
             self._on_stop(self)
+
+    async def _open_as_root(self, argv: Sequence[str]) -> ExecStream:
+        return await self.open_stream(argv, user="0", cwd="/")
 
     async def _prepared(self, command: str) -> list[str]:
         """The shell's arguments; a command too long for one goes into a file."""

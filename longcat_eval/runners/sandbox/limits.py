@@ -7,6 +7,11 @@ from typing import Any
 GIB = 1 << 30
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID")
 """What installing packages and running tests as root needs; all others are dropped."""
+DOCKER_CAPABILITIES = (
+    *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE"),
+    *("NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
+)
+"""What Docker leaves a container that asks for nothing: tasks made on plain containers may need any."""
 
 ENVIRONMENT = {
     "TZ": "UTC",
@@ -34,6 +39,7 @@ class Limits:
     shm_bytes: int = GIB // 4
     seconds: float = 6 * 3600.0
     capabilities: tuple[str, ...] = CAPABILITIES
+    no_new_privileges: bool = True
 
 
 def create_options(
@@ -70,7 +76,7 @@ def create_options(
         shm_size=limits.shm_bytes,
         cap_drop=["ALL"],
         cap_add=list(limits.capabilities),
-        security_opt=["no-new-privileges:true"],
+        security_opt=["no-new-privileges:true"] if limits.no_new_privileges else None,
         restart_policy={"Name": "no"},
         log_config=LogConfig(type="none"),
     )
