@@ -278,6 +278,24 @@ class Sandbox(Protocol):
         """Read one file; `FileNotFoundError` if there is none, `OSError` if it is too large or no file."""
         ...
 
+    async def put_tree(
+        self, path: str, tree: Path | Mapping[str, bytes | Path], *, exclude: Sequence[str] = ()
+    ) -> None:
+        """Write what a folder holds, or contents by relative path, into the folder `path`, as root's."""
+        ...
+
+    async def get_tree(self, path: str, *, max_bytes: int = 64 << 20) -> dict[str, bytes]:
+        """Read the regular files below a folder; `FileNotFoundError`, `NotADirectoryError`, `OSError`."""
+        ...
+
+    async def pause(self) -> None:
+        """Let every process inside stand still; files can be read and written, commands fail."""
+        ...
+
+    async def unpause(self) -> None:
+        """Let them go on."""
+        ...
+
     async def restart(self) -> None:
         """Kill every process inside; the files stay."""
         ...

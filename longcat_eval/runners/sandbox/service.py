@@ -1,9 +1,11 @@
 """Several containers that belong together, as plain records: what a compose file says, in our words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from longcat_eval.protocols import Sandbox, Sandboxes
 
 Condition = Literal["started", "healthy", "completed"]
 
@@ -81,3 +83,72 @@ class Service:
     tty: bool = False
     stdin_open: bool = False
     platform: str = ""
+
+
+class BuiltImage(Protocol):
+    """An image that is there; `stand_ins` say which of its bases another image stands in for."""
+
+    @property
+    def image(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def stand_ins(self) -> tuple[str, ...]:
+        """`python:3.13-slim -> python-3.13`, one each."""
+        ...
+
+
+class ServiceGroup(Protocol):
+    """Containers that belong together, by the names of their services."""
+
+    @property
+    def main(self) -> Sandbox:
+        """The one that the group was started for."""
+        ...
+
+    @property
+    def others(self) -> Mapping[str, Sandbox]:
+        """All the rest."""
+        ...
+
+    async def stop(self) -> None:
+        """Remove them, their network and their volumes."""
+        ...
+
+
+@runtime_checkable
+class GroupSandboxes(Sandboxes, Protocol):
+    """Sandboxes that build images and start several containers as one machine."""
+
+    async def build(
+        self,
+        recipe: Recipe,
+        *,
+        name: str,
+        digest: str,
+        seconds: float,
+        base_map: Mapping[str, str],
+        platform: str = "",
+    ) -> BuiltImage:
+        """Build an image unless its content was built before; `digest` covers the recipe's files.
+
+        Raises `SandboxError`: `build_failed`, `build_timeout`, `image_missing`.
+        """
+        ...
+
+    async def start_services(
+        self,
+        services: Sequence[Service],
+        main: str,
+        *,
+        network: bool,
+        kind: str,
+        name: str,
+        **limits: Any,
+    ) -> ServiceGroup:
+        """Start them in the order that they depend on each other; `limits` are fields of `Limits`.
+
+        Raises `SandboxError`, `service_unhealthy` among its reasons.
+        """
+        ...

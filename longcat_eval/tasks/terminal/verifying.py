@@ -83,10 +83,10 @@ async def _prepare(sandbox: Sandbox, verifier: Verifier, *, clear: bool) -> str:
         timeout=PREPARE_SECONDS,
         user="root",
     )
-    for folder in verifier.folders:
+    for folder in verifier.folders[:-1]:
         await sandbox.put_tree(TESTS, folder)
-    for name, file in verifier.files.items():
-        await sandbox.put(f"{TESTS}/{name}", file.read_bytes(), mode=0o755)
+    last = {child.name: child for folder in verifier.folders[-1:] for child in folder.iterdir()}
+    await sandbox.put_tree(TESTS, {**last, **verifier.files})
     if not asked:
         return ""
     if look == "true":
