@@ -1,0 +1,40 @@
+"""What an image offers a terminal: a private place, a shell, and perhaps tmux."""
+
+import re
+import secrets
+from typing import NamedTuple
+
+from longcat_eval.protocols import Sandbox, SandboxError
+from longcat_eval.runners.terminal import scripts
+
+PREPARE_SECONDS = 60.0
+OLDEST_TMUX = (3, 0)
+"""Its command language has been the same since."""
+
+
+class Place(NamedTuple):
+    """`folder` does not exist yet; whose terminal it is makes it. `tmux` is what `tmux -V` says, or empty."""
+
+    folder: str
+    shell: str
+    tmux: str
+
+    @property
+    def has_tmux(self) -> bool:
+        """Whether there is a tmux that we can speak to; one whose version has no number is a new one."""
+        if not self.tmux:
+            return False
+        found = re.search(r"(\d+)\.(\d+)", self.tmux)
+        return found is None or (int(found[1]), int(found[2])) >= OLDEST_TMUX
+
+
+async def prepare(sandbox: Sandbox) -> Place:
+    """Make the place and look round; `SandboxError` (image_unusable) where nothing can be written at all."""
+    done = await sandbox.exec(scripts.PREPARE, timeout=PREPARE_SECONDS, user="0", cwd="/")
+    base, bash, tmux = (*done.output.decode("utf-8", "replace").strip().split(" ", 2), "", "", "")[:3]
+    if not base.startswith("/"):
+        raise SandboxError("image_unusable", f"no folder for a terminal can be made: {done.output!r}")
+    shell = "bash --login" if bash.startswith("/") else "sh"
+    return Place(
+        f"{base}/{secrets.token_hex(6)}", shell, tmux.strip() if tmux.strip() != scripts.NOT_THERE else ""
+    )
