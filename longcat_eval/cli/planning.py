@@ -9,6 +9,7 @@ from longcat_eval.errors import EnvironmentUnusableError, UsageError, did_you_me
 from longcat_eval.model_backend.resolve import ResolvedModel
 from longcat_eval.protocols import DataOptions, Scaffolded, Task
 from longcat_eval.runners.plan import PlannedTask, choose_samples
+from longcat_eval.runners.sandbox.base_images import parse_map
 from longcat_eval.tasks.suites import expand_suite
 from longcat_eval.tasks.table import load_task
 
@@ -113,22 +114,9 @@ def data_options(settings: RunSettings) -> DataOptions:
         sources,
         settings.dataset,
         settings.grade_only,
-        base_images(settings.base_image_map),
+        parse_map(settings.base_image_map),
         settings.compose,
     )
-
-
-def base_images(given: list[str]) -> dict[str, str]:
-    """Read `from=to` of `--base-image-map`; a `*` stands at the end of both or of neither."""
-    pairs = {}
-    for text in given:
-        name, equals, other = text.partition("=")
-        if not (name and equals and other) or name.endswith("*") != other.endswith("*"):
-            raise UsageError(
-                f"--base-image-map {text!r} is not from=to, with a * at the end of both or of none"
-            )
-        pairs[name] = other
-    return pairs
 
 
 def refuse_unanswerable(tasks: list[Task], model: ResolvedModel) -> None:
