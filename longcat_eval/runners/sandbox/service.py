@@ -12,8 +12,7 @@ Condition = Literal["started", "healthy", "completed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Healthcheck:
-    """How Docker finds out whether a service works; times in seconds. `test` as in the API: CMD, CMD-SHELL.
-    """
+    """How Docker finds out whether a service works, `test` as in the API (CMD, CMD-SHELL); in seconds."""
 
     test: tuple[str, ...]
     interval: float = 30.0
@@ -39,8 +38,7 @@ class Volume:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """An image to build: a context folder, its Dockerfile (a path in it), build arguments and target stage.
-    """
+    """An image to build: a context folder, its Dockerfile (a path in it), arguments and target stage."""
 
     context: Path
     dockerfile: str = "Dockerfile"
