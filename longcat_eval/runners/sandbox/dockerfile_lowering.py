@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -100,22 +100,29 @@ def lower(
     args: Mapping[str, str] | None = None,
     bases: Mapping[str, Base] | None = None,
     native: frozenset[str] = frozenset(),
+    matches: Callable[[str], Sequence[str]] = lambda pattern: (pattern,),
 ) -> Lowered:
     """Lower a Dockerfile for a builder that knows what is in `native` by itself.
 
     `args` are the build arguments; `bases` are the images to take for the external ones, by reference.
+    `matches` are the paths in the context that a source of COPY means, folders with a slash at the end.
     """
-    return _Lowering(text, args or {}, bases or {}, native).done()
+    return _Lowering(text, args or {}, bases or {}, native, matches).done()
 
 
 class _Lowering:
     """One pass over the instructions."""
 
     def __init__(
-        self, text: str, args: Mapping[str, str], bases: Mapping[str, Base], native: frozenset[str]
+        self,
+        text: str,
+        args: Mapping[str, str],
+        bases: Mapping[str, Base],
+        native: frozenset[str],
+        matches: Callable[[str], Sequence[str]],
     ) -> None:
         self._file = parse(text)
-        self._args, self._bases, self._native = args, bases, native
+        self._args, self._bases, self._native, self._matches = args, bases, native, matches
         self._begun = {stage.position: stage for stage in stages(self._file, args)}
         self._stages: dict[str, _Stage] = {}
         self._outer: dict[str, str] = {}
@@ -232,7 +239,8 @@ class _Lowering:
         *sources, target = words
         if one.keyword == "ADD" and FLAGS not in self._native and any(_is_git(word) for word in sources):
             self._problem(one, "ADD of a git repository needs BuildKit")
-        if len(sources) > 1 and not target.endswith("/"):
+        found = list(sources) if one.flag("from") is not None else self._found(sources)
+        if max(len(found), len(sources)) > 1 and not target.endswith("/"):
             target += "/"
         elif not heredocs and chmod is None and flags == one.flags:
             return [one.raw]
@@ -245,8 +253,17 @@ class _Lowering:
             rest = json.dumps([*outside, target]) if exec_form else " ".join([*outside, target])
             lines += [_join(one.keyword, flags, rest, one), *([] if inline else _bodies(one, self._native))]
             if chmod is not None:
-                lines += self._chmod(one, outside, target, chmod)
+                meant = outside if one.flag("from") is not None else self._found(outside)
+                lines += self._chmod(one, meant, target, chmod)
         return lines
+
+    def _found(self, sources: Sequence[str]) -> list[str]:
+        """The paths in the context that sources mean; a variable or an address stays as it is."""
+        found: list[str] = []
+        for source in sources:
+            special = "$" in source or "://" in source or heredoc_word(source) is not None
+            found += [source] if special else self._matches(source)
+        return found
 
     def _renamed(self, flags: tuple[str, ...]) -> tuple[str, ...]:
         """The flags, with the image to take for an external one."""
@@ -295,11 +312,12 @@ class _Lowering:
     def _chmod(self, one: Instruction, sources: list[str], target: str, mode: str) -> list[str]:
         """RUN chmod on what was copied, as root."""
         if target.endswith("/"):
-            paths = [target + source.rstrip("/").rpartition("/")[2] for source in sources]
+            paths = [target + source.rpartition("/")[2] for source in sources]
         else:
             paths = [target]
-        if one.onbuild or any(re.search(r"[*?\[]", path) or path.rstrip("/").endswith(".") for path in paths):
-            self._problem(one, f"{one.keyword} --chmod={mode} of several files needs BuildKit")
+        unsure = any(re.search(r"[*?\[]|(^|/)\.?$", path) for path in paths)
+        if one.onbuild or unsure or (one.keyword == "ADD" and any("://" in source for source in sources)):
+            self._problem(one, f"{one.keyword} --chmod={mode} of a folder's content needs BuildKit")
         quoted = [f'"{path}"' if "$" in path else shlex.quote(path) for path in paths]
         lines = [f"RUN chmod -R {shlex.quote(mode)} {' '.join(quoted)}"]
         user = self._stage.user if self._stage is not None else ""

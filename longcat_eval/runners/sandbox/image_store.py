@@ -1,4 +1,4 @@
-"""Images that this tool pulled, remembered so that only they are ever evicted, least recently used first.
+"""Images that this tool pulled or built, remembered so that only they are evicted, the longest unused first.
 
 The memory is a small JSON file in the user's cache, by daemon: {daemon id: {image name: Pulled}}.
 """
@@ -71,6 +71,13 @@ def note_use(daemon: str, name: str) -> None:
         with ledger_for_update() as ledger:
             if known := ledger.get(daemon, {}).get(name):
                 known.used = time.time()
+
+
+def note_built(api: "APIClient", daemon: str, name: str) -> None:
+    """Remember an image that this tool built, to be evicted like one that it pulled."""
+    now = time.time()
+    with ledger_for_update() as ledger:
+        ledger.setdefault(daemon, {})[name] = Pulled(image_id(api, name), now, now)
 
 
 class ImageStore:

@@ -5,24 +5,29 @@ import contextlib
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.protocols import SandboxError
 from longcat_eval.runners.sandbox import scripts
+from longcat_eval.runners.sandbox.build import Built, ImageBuilder, Method
 from longcat_eval.runners.sandbox.container import DockerSandbox
 from longcat_eval.runners.sandbox.daemon import Daemon, connect, translated
 from longcat_eval.runners.sandbox.disk import POLL_SECONDS, watch_disk
 from longcat_eval.runners.sandbox.execution import run_briefly
 from longcat_eval.runners.sandbox.image_store import ImageStore, note_use
 from longcat_eval.runners.sandbox.last_resort import LastResort
-from longcat_eval.runners.sandbox.life import Image, Life, remove_container
+from longcat_eval.runners.sandbox.life import Image, Life, remove_container, start_container
 from longcat_eval.runners.sandbox.limits import GIB, Limits, create_options
 from longcat_eval.runners.sandbox.owner import own_labels
 from longcat_eval.runners.sandbox.reaper import reap, remove_run
+from longcat_eval.runners.sandbox.service import Service
+from longcat_eval.runners.sandbox.service_options import check_order
+from longcat_eval.runners.sandbox.services import DockerGroup, GroupStart
+from longcat_eval.runners.sandbox.service import Recipe
 
 AGENT_SLOTS = 16
 EXECS_PER_CPU = 4
@@ -32,6 +37,8 @@ MOST_SPARE_DISK_BYTES = 20 * GIB
 LEAST_DISK_BYTES = GIB
 """With less no sandbox is started at all."""
 WATCHER = "watch-disk"
+
+S = TypeVar("S", DockerSandbox, DockerGroup)
 
 
 class DockerSandboxes:
@@ -51,6 +58,7 @@ class DockerSandboxes:
         execs: int | None = None,
         limits: Limits | None = None,
         images: ImageStore | None = None,
+        builds: Method = "auto",
         disk_poll: float = POLL_SECONDS,
         on_reaped: Callable[[int], None] = lambda count: None,
     ) -> None:
@@ -62,6 +70,8 @@ class DockerSandboxes:
         self._daemon: Daemon | None = None
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._exec_slots = asyncio.Semaphore(1)
+        self._builds: Method = builds
+        self._builder: ImageBuilder | None = None
         self._found: dict[str, Image] = {}
         self._shells: dict[str, scripts.Shell] = {}
         self._probing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -87,10 +97,49 @@ class DockerSandboxes:
         `image_unusable`, `disk_full`.
         """
         bounds = replace(self.limits, **limits)
+        return await self._in_slot(
+            kind,
+            lambda daemon, free: self._open_one(daemon, free, image, bounds, env or {}, network, kind, name),
+        )
+
+    async def start_services(
+        self,
+        services: Sequence[Service],
+        main: str,
+        *,
+        network: bool,
+        kind: str = "agent",
+        name: str = "",
+        seconds: float | None = None,
+        **limits: Any,
+    ) -> DockerGroup:
+        """Start services, whose images are there, as one machine that takes one slot; `main` is the agent's.
+
+        `limits` bound each container; without `network` none reaches out, though all reach each other. The
+        environment is that of image and service alone. Raises as `start` does, and `SandboxError`:
+        `network_exhausted`, `service_unhealthy` where one that others wait for does not become so.
+        """
+        bounds = replace(self.limits, **limits, **({} if seconds is None else {"seconds": seconds}))
+        check_order(services, main)
+
+        def opened(daemon: Daemon, free: Callable[[], None]) -> Coroutine[Any, Any, DockerGroup]:
+            check_free_disk(daemon)
+            project = f"lceval-{self.run}-{self._next()}"
+            start = GroupStart(
+                self, daemon, project, services, main, bounds, network=network, kind=kind, name=name
+            )
+            return start.open(free)
+
+        return await self._in_slot(kind, opened)
+
+    async def _in_slot(
+        self, kind: str, opened: Callable[[Daemon, Callable[[], None]], Coroutine[Any, Any, S]]
+    ) -> S:
+        """Wait for a slot, then open something that frees it at its end; given up, it ends at once."""
         daemon = await self._connected()
         slots = self._slots[kind]
         await slots.acquire()
-        opening = self._spawn(self._open_one(daemon, slots, image, bounds, env or {}, network, kind, name))
+        opening = self._spawn(opened(daemon, slots.release))
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -135,10 +184,34 @@ class DockerSandboxes:
             await daemon.call(note_use, daemon.facts.id, name)
         return self._found[name]
 
+    async def build(
+        self,
+        recipe: Recipe,
+        *,
+        name: str,
+        digest: str,
+        seconds: float,
+        base_map: Mapping[str, str],
+        platform: str = "",
+    ) -> Built:
+        """Build an image unless its content was built before; `digest` covers the recipe's files.
+
+        `base_map` are images to build on instead of others (`base_images.mapped`), `seconds` the time of all
+        tries. Raises `SandboxError`: `build_failed` and `build_timeout` (`build.BuildError`, with the log),
+        `image_missing` for a base that cannot be had.
+        """
+        daemon = await self._connected()
+        self._builder = self._builder or ImageBuilder(daemon, self._builds)
+        built = await self._builder.build(
+            recipe, name=name, digest=digest, seconds=seconds, base_map=base_map, platform=platform
+        )
+        await daemon.call(note_use, daemon.facts.id, built.image)
+        return built
+
     async def _open_one(
         self,
         daemon: Daemon,
-        slots: asyncio.Semaphore,
+        free: Callable[[], None],
         image: str,
         limits: Limits,
         env: Mapping[str, str],
@@ -150,11 +223,7 @@ class DockerSandboxes:
         container = f"lceval-{self.run}-{self._next()}"
         try:
             pinned = await self.image(image)
-            free = daemon.facts.free_bytes
-            if free is not None and free < LEAST_DISK_BYTES:
-                raise SandboxError(
-                    "disk_full", f"only {free / GIB:.1f} GiB are free under {daemon.facts.root}"
-                )
+            check_free_disk(daemon)
             labels = own_labels(self.run, kind, name, time.time() + limits.seconds)
             cpus = 0 if "cpus" in daemon.facts.unenforced else daemon.facts.cpus
             options = create_options(pinned.id, limits, labels, env, network=network, cpus=cpus)
@@ -164,11 +233,33 @@ class DockerSandboxes:
         except BaseException:
             with contextlib.suppress(SandboxError):
                 await daemon.call(remove_container, daemon.api, container)
-            slots.release()
+            free()
             raise
         life = Life(daemon, container_id, pinned, limits, deadline)
-        sandbox = DockerSandbox(life, shell, self._exec_slots, partial(self._stopped, slots))
-        self._open[container_id] = sandbox
+        return self._registered(life, shell, free=free)
+
+    async def adopt(self, life: Life, tmpfs: Sequence[str], *, shell: bool) -> DockerSandbox:
+        """A running container of this run as a sandbox; its slot is its group's.
+
+        With `shell` it must have one (`SandboxError`: `image_unusable`); else it may turn out to have none
+        when a command is to be run.
+        """
+        found = await self._shell(life.daemon, life.image, life.id) if shell else None
+        return self._registered(life, found, tmpfs=tmpfs)
+
+    def _registered(
+        self,
+        life: Life,
+        shell: scripts.Shell | None,
+        *,
+        free: Callable[[], None] = lambda: None,
+        tmpfs: Sequence[str] = (),
+    ) -> DockerSandbox:
+        find_shell = partial(self._shell, life.daemon, life.image, life.id)
+        sandbox = DockerSandbox(
+            life, shell or find_shell, self._exec_slots, partial(self._stopped, free), tmpfs
+        )
+        self._open[life.id] = sandbox
         return sandbox
 
     async def _shell(self, daemon: Daemon, image: Image, container_id: str) -> scripts.Shell:
@@ -218,9 +309,9 @@ class DockerSandboxes:
                 f"{free / GIB:.1f}: make room, for example with `longcat-eval images prune`"
             )
 
-    def _stopped(self, slots: asyncio.Semaphore, sandbox: DockerSandbox) -> None:
+    def _stopped(self, free: Callable[[], None], sandbox: DockerSandbox) -> None:
         if self._open.pop(sandbox.id, None) is not None:
-            slots.release()
+            free()
 
     def _spawn(self, work: Coroutine[Any, Any, Any], name: str | None = None) -> asyncio.Task[Any]:
         task = asyncio.create_task(work, name=name)
@@ -233,25 +324,23 @@ class DockerSandboxes:
         return self._counter
 
 
-async def _stop_when_open(opening: "asyncio.Task[DockerSandbox]") -> None:
-    """Nobody waits for this sandbox any more."""
+async def _stop_when_open(opening: "asyncio.Task[S]") -> None:
+    """Nobody waits for this any more."""
     with contextlib.suppress(SandboxError):
         await (await opening).stop()
 
 
+def check_free_disk(daemon: Daemon) -> None:
+    """Raise `SandboxError` (`disk_full`) where hardly anything is free."""
+    free = daemon.facts.free_bytes
+    if free is not None and free < LEAST_DISK_BYTES:
+        raise SandboxError("disk_full", f"only {free / GIB:.1f} GiB are free under {daemon.facts.root}")
+
+
 def create_and_start(api: Any, name: str, options: Mapping[str, Any]) -> str:
     """Create a container and start it; its id."""
-    from docker.errors import APIError, ImageNotFound, NotFound
-
     container: str = api.create_container(name=name, **options)["Id"]
-    try:
-        api.start(container)
-    except ImageNotFound:
-        raise
-    except (NotFound, APIError) as error:
-        if error.status_code in (400, 404):
-            raise SandboxError("image_unusable", f"it does not start: {error.explanation}") from None
-        raise
+    start_container(api, container)
     return container
 
 
