@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,9 @@ from longcat_eval.runners.sandbox.trees import Tree, pack_tree
 
 SHORTEST_TIMEOUT = 0.1
 
+FindShell = Callable[[], Awaitable[scripts.Shell]]
+"""Asks an image for its shell, at the first command: a service may have none and need none."""
+
 
 class DockerSandbox:
     """A running container; made by `DockerSandboxes.start`, which also sees to its end.
@@ -31,7 +34,7 @@ class DockerSandbox:
     def __init__(
         self,
         life: Life,
-        shell: scripts.Shell,
+        shell: scripts.Shell | FindShell,
         exec_slots: asyncio.Semaphore,
         on_stop: Callable[["DockerSandbox"], None],
         tmpfs: Collection[str] = (),
@@ -65,9 +68,12 @@ class DockerSandbox:
         if "\0" in command:
             return ExecResult(CANNOT_RUN, b"a command cannot hold a NUL byte", False, False)
         async with self._slots:
+            shell = self._shell
+            if not isinstance(shell, scripts.Shell):
+                shell = self._shell = await shell()
             arguments = await self._prepared(command)
             seconds = max(timeout, SHORTEST_TIMEOUT)  # `timeout 0` would mean no limit
-            return await Command(self.life, self._shell, arguments, seconds, user, cwd, env or {}).run()
+            return await Command(self.life, shell, arguments, seconds, user, cwd, env or {}).run()
 
     async def open_stream(
         self,

@@ -11,6 +11,7 @@ from longcat_eval.runners.sandbox.execution import run_briefly
 from longcat_eval.runners.sandbox.limits import Limits
 
 ROOT = "0"
+KILLED = (137, 143)
 REMOVE_POLLS, REMOVE_POLL_SECONDS = 200, 0.05
 
 T = TypeVar("T")
@@ -28,14 +29,24 @@ class Image(NamedTuple):
 
 
 class Life:
-    """One container, from its start to its removal; `deadline` is on the clock of `time.monotonic`."""
+    """One container, from its start to its removal; `deadline` is on the clock of `time.monotonic`.
+
+    `sleeps`: its own process does nothing but sleep until then; else it is a service's.
+    """
 
     def __init__(
-        self, daemon: Daemon, container_id: str, image: Image, limits: Limits, deadline: float
+        self,
+        daemon: Daemon,
+        container_id: str,
+        image: Image,
+        limits: Limits,
+        deadline: float,
+        *,
+        sleeps: bool = True,
     ) -> None:
         self.daemon, self.id, self.image, self.limits = daemon, container_id, image, limits
         self.over = False
-        self._deadline = deadline
+        self._deadline, self._sleeps = deadline, sleeps
         self._lost: SandboxError | None = None
 
     async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -70,8 +81,11 @@ class Life:
         if state["Running"] and error.reason == "daemon_error":
             raise error
         if not state["Running"]:
-            if state["ExitCode"] == 0:  # its first process slept to the end
+            code = state["ExitCode"]
+            if self._sleeps and code == 0:
                 raise SandboxError("deadline", f"the sandbox lived its {self.limits.seconds:g} s") from None
+            if not self._sleeps and code not in KILLED:
+                raise SandboxError("container_lost", f"the service ended with exit code {code}") from None
             await self.restart()
 
     async def restart(self) -> None:
@@ -107,6 +121,20 @@ class Life:
         """Remove it."""
         self.over = True
         await self.daemon.call(remove_container, self.daemon.api, self.id)
+
+
+def start_container(api: Any, container: str) -> None:
+    """Start a created container; `SandboxError`: `image_unusable` where its command cannot be run."""
+    from docker.errors import APIError, ImageNotFound, NotFound
+
+    try:
+        api.start(container)
+    except ImageNotFound:
+        raise
+    except (NotFound, APIError) as error:
+        if error.status_code in (400, 404):
+            raise SandboxError("image_unusable", f"it does not start: {error.explanation}") from None
+        raise
 
 
 def remove_container(api: Any, container: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 GIB = 1 << 30
+API_VERSION = "1.41"
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID")
 """What installing packages and running tests as root needs; all others are dropped."""
 DOCKER_CAPABILITIES = (
@@ -42,6 +43,36 @@ class Limits:
     no_new_privileges: bool = True
 
 
+def host_options(limits: Limits, *, network: str, cpus: int) -> dict[str, Any]:
+    """Keyword arguments of the SDK's `HostConfig`: what a container may use.
+
+    `cpus` is what the daemon has, because it refuses more, or 0 if it cannot limit them, because then it
+    refuses any. PID 1 is Docker's init, which reaps zombies and passes signals on.
+    """
+    from docker.types import LogConfig, Ulimit
+
+    return {
+        "version": API_VERSION,
+        "init": True,
+        "network_mode": network,
+        "mem_limit": limits.memory_bytes,
+        "memswap_limit": limits.memory_bytes,
+        "nano_cpus": int(min(limits.cpus, cpus) * 1e9) or None,
+        "pids_limit": limits.pids,
+        "ulimits": [
+            Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
+            Ulimit(name="fsize", soft=limits.file_bytes, hard=limits.file_bytes),
+            Ulimit(name="core", soft=0, hard=0),
+        ],
+        "shm_size": limits.shm_bytes,
+        "cap_drop": ["ALL"],
+        "cap_add": list(limits.capabilities),
+        "security_opt": ["no-new-privileges:true"] if limits.no_new_privileges else None,
+        "restart_policy": {"Name": "no"},
+        "log_config": LogConfig(type="none"),
+    }
+
+
 def create_options(
     image_id: str,
     limits: Limits,
@@ -53,33 +84,12 @@ def create_options(
 ) -> dict[str, Any]:
     """Keyword arguments of the SDK's low-level `create_container`.
 
-    `cpus` is what the daemon has, because it refuses more, or 0 if it cannot limit them, because then it
-    refuses any.
-    PID 1 is Docker's init, which reaps zombies and passes signals on; its only child sleeps until the
-    deadline, so that a container whose harness died ends by itself.
+    The container's only process beside its init sleeps until the deadline, so that one whose harness died
+    ends by itself.
     """
-    from docker.types import HostConfig, LogConfig, Ulimit
+    from docker.types import HostConfig
 
-    host = HostConfig(
-        version="1.41",
-        init=True,
-        network_mode="bridge" if network else "none",
-        mem_limit=limits.memory_bytes,
-        memswap_limit=limits.memory_bytes,
-        nano_cpus=int(min(limits.cpus, cpus) * 1e9) or None,
-        pids_limit=limits.pids,
-        ulimits=[
-            Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
-            Ulimit(name="fsize", soft=limits.file_bytes, hard=limits.file_bytes),
-            Ulimit(name="core", soft=0, hard=0),
-        ],
-        shm_size=limits.shm_bytes,
-        cap_drop=["ALL"],
-        cap_add=list(limits.capabilities),
-        security_opt=["no-new-privileges:true"] if limits.no_new_privileges else None,
-        restart_policy={"Name": "no"},
-        log_config=LogConfig(type="none"),
-    )
+    host = host_options(limits, network="bridge" if network else "none", cpus=cpus)
     return {
         "image": image_id,
         "entrypoint": [],
@@ -87,7 +97,7 @@ def create_options(
         "environment": {**ENVIRONMENT, **env},
         "labels": dict(labels),
         "healthcheck": {"test": ["NONE"]},
-        "host_config": host,
+        "host_config": HostConfig(**host),
         "stdin_open": False,
         "tty": False,
     }

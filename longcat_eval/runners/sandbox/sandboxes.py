@@ -24,10 +24,9 @@ from longcat_eval.runners.sandbox.life import Image, Life, remove_container, sta
 from longcat_eval.runners.sandbox.limits import GIB, Limits, create_options
 from longcat_eval.runners.sandbox.owner import own_labels
 from longcat_eval.runners.sandbox.reaper import reap, remove_run
-from longcat_eval.runners.sandbox.service import Service
+from longcat_eval.runners.sandbox.service import Recipe, Service
 from longcat_eval.runners.sandbox.service_options import check_order
 from longcat_eval.runners.sandbox.services import DockerGroup, GroupStart
-from longcat_eval.runners.sandbox.service import Recipe
 
 AGENT_SLOTS = 16
 EXECS_PER_CPU = 4
@@ -119,7 +118,9 @@ class DockerSandboxes:
         environment is that of image and service alone. Raises as `start` does, and `SandboxError`:
         `network_exhausted`, `service_unhealthy` where one that others wait for does not become so.
         """
-        bounds = replace(self.limits, **limits, **({} if seconds is None else {"seconds": seconds}))
+        bounds = replace(self.limits, **limits)
+        if seconds is not None:
+            bounds = replace(bounds, seconds=seconds)
         check_order(services, main)
 
         def opened(daemon: Daemon, free: Callable[[], None]) -> Coroutine[Any, Any, DockerGroup]:
