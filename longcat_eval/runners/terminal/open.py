@@ -5,7 +5,8 @@ from typing import Literal
 
 from longcat_eval.protocols import Sandbox, SandboxError
 from longcat_eval.runners.terminal.place import prepare
-from longcat_eval.runners.terminal.tmux import TmuxTerminal, open_tmux
+from longcat_eval.runners.terminal.session import Terminal
+from longcat_eval.runners.terminal.tmux import open_tmux
 
 Kind = Literal["auto", "tmux", "pty"]
 
@@ -17,7 +18,7 @@ async def open_terminal(
     cwd: str | None = None,
     env: Mapping[str, str] | None = None,
     kind: Kind = "auto",
-) -> TmuxTerminal:
+) -> Terminal:
     """Open a login shell of `user` in `cwd` (default: the image's) on a terminal; `env` is added to its own.
 
     `auto` is tmux where the image has one (3.0 or newer), else a pseudo-terminal of ours. Raises

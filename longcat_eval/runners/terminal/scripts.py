@@ -36,3 +36,50 @@ ATTACH_TMUX = """
 unset TMUX TMUX_PANE
 exec tmux -u -S "$1/s" -C attach-session
 """
+
+WATCH_VARIABLE = "LCEVAL_WATCH"
+WATCH_END = "="
+
+WATCH = f"""
+unset {WATCH_VARIABLE}
+exec 2>/dev/null
+tty=$1
+stat() {{
+  s=; l=
+  while IFS= read -r l || [ -n "$l" ]; do s="$s$l "; l=; done <"/proc/$1/stat"
+  [ -n "$s" ]
+}}
+table() {{
+  for d in /proc/[0-9]*; do
+    stat "${{d#/proc/}}" || continue
+    a=
+    case $s in *sh\\)*|*busybox\\)*) a=$(tr '\\000\\n\\t' '   ' <"$d/cmdline");; esac
+    printf '%s\\t%s\\n' "$s" "$a"
+  done
+}}
+look() {{
+  stat "$1"
+  n=; while read -r k v _; do [ "$k" = voluntary_ctxt_switches: ] && n=$v; done <"/proc/$1/status"
+  w=; read -r w <"/proc/$1/wchan" || :
+  case " $(stty -F "$tty" -a) " in *" -icanon "*) m=raw;; *" icanon "*) m=lines;; *) m=;; esac
+  t=; if [ -n "$BASH_VERSION" ]; then t=no; read -t 0 <"$tty" && t=yes; fi
+  printf '%s\\n%s\\n%s\\n%s\\n%s\\n' "$s" "$n" "$w" "$m" "$t"
+}}
+drain() {{
+  m=$(stty -F "$tty" -g) || return
+  stty -F "$tty" -icanon -echo min 0 time 2 && cat <"$tty" >/dev/null
+  stty -F "$tty" "$m"
+}}
+signal() {{ s=$1; shift; for p; do kill -"$s" "$p"; done; }}
+while read -r id what rest; do
+  case $what in table|look|drain|signal) $what $rest;; esac
+  echo "{WATCH_END}$id"
+done
+"""
+"""Answers lines of `ID WHAT ARGUMENTS` with lines and a last one of `=ID`; $1 is the terminal. It comes in a
+variable, which it drops, so as not to fill an agent's `ps`, and runs as the terminal's user: root may not
+look into another user's processes.
+
+`look PID` gives its stat line, voluntary context switches, what it waits in, the terminal's mode, and whether
+input waits there unread (bash alone can tell). `drain` reads away what was typed until nothing has come for
+0.2 s, and because signal characters go on to be signals, so do those behind it in the queue."""

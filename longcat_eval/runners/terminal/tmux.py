@@ -8,12 +8,14 @@ agent's own `tmux` never meets it.
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from longcat_eval.protocols import Sandbox, SandboxError
 from longcat_eval.runners.terminal import scripts
 from longcat_eval.runners.terminal.control import ClientLostError, ControlClient, Reply
 from longcat_eval.runners.terminal.keys import quoted
 from longcat_eval.runners.terminal.place import Place
+from longcat_eval.runners.terminal.shell import ShellTerminal
 
 OPEN_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
@@ -22,79 +24,82 @@ WHOLE_ARGUMENT = 2000
 """Characters that tmux gets as one argument; more is no key's name and goes literally, in pieces."""
 
 
-class TmuxTerminal:
+class Pane(NamedTuple):
+    """The one pane: tmux's name for it, its shell and its terminal."""
+
+    id: str
+    shell_pid: int
+    tty: str
+
+
+class TmuxTerminal(ShellTerminal):
     """`session.Terminal` on a tmux server of its own; made by `open_tmux`."""
 
     kind = "tmux"
 
-    def __init__(self, sandbox: Sandbox, place: Place, client: ControlClient, user: str | None) -> None:
-        self._sandbox, self._place, self._client, self._user = sandbox, place, client, user
-        self._clients = [client]
+    def __init__(
+        self, sandbox: Sandbox, user: str | None, place: Place, client: ControlClient, pane: Pane
+    ) -> None:
+        super().__init__(sandbox, user, pane.shell_pid, pane.tty)
+        self._place, self._user, self._pane = place, user, pane.id
+        self._client, self._clients = client, [client]
         self._attaching = asyncio.Lock()
         self._over = False
-        self._last_screen = ""
-        self._last_history = ""
-        self.pane, self.shell_pid, self.tty = "%0", 0, ""
-
-    async def started(self) -> "TmuxTerminal":
-        """Wait until its server answers; `SandboxError` (image_unusable) with what it said if it does not."""
-        try:
-            asked = await self._client.ask(
-                ["display-message -p '#{pane_id} #{pane_pid} #{pane_tty}'"], OPEN_SECONDS
-            )
-        except ClientLostError:
-            said = self._client.said.decode("utf-8", "replace").strip()
-            raise SandboxError("image_unusable", f"tmux does not start: {said}") from None
-        self.pane, pid, self.tty = asked[0].text.decode().split()
-        self.shell_pid = int(pid)
-        await self._quieten()
-        # Older ones do not know it and say so; theirs writes `Pane is dead` on the screen.
-        await self._client.ask(["set-option -g remain-on-exit-format ''"], ANSWER_SECONDS)
-        return self
-
-    async def send(self, keys: Sequence[str]) -> None:
-        """Type; see `session.Terminal`. tmux itself says what is the name of a key."""
-        await self._ask([command for key in keys for command in self._typing(key)])
+        self._last_screen, self._last_history = "", ""
 
     async def screen(self) -> str:
         """The visible rows."""
-        if replies := await self._ask([f"capture-pane -p -t {self.pane}"]):
+        if replies := await self._ask([f"capture-pane -p -t {self._pane}"]):
             self._last_screen = _captured(replies[0])
         return self._last_screen
 
     async def history(self) -> str:
         """The scrollback and the screen."""
-        if replies := await self._ask([f"capture-pane -p -S - -t {self.pane}"]):
+        if replies := await self._ask([f"capture-pane -p -S - -t {self._pane}"]):
             self._last_history = _captured(replies[0])
         return self._last_history
 
     async def alive(self) -> bool:
         """Whether its shell is still there."""
-        replies = await self._ask([f"display-message -p -t {self.pane} '#{{pane_dead}}'"])
+        replies = await self._ask([f"display-message -p -t {self._pane} '#{{pane_dead}}'"])
         return bool(replies) and replies[0].ok and replies[0].text != b"1"
 
     async def close(self) -> None:
         """End the server, the shell and all that was started from it; safe to call twice."""
         self._over = True
+        await self._watch.close()
         for client in reversed(self._clients):
             await client.close()
 
-    def _typing(self, key: str) -> list[str]:
-        target = f"send-keys -t {self.pane}"
-        if len(key) <= WHOLE_ARGUMENT:
-            return [f"{target} -- {quoted(key)}"] if key else []
-        pieces = [key[at : at + WHOLE_ARGUMENT] for at in range(0, len(key), WHOLE_ARGUMENT)]
-        return [f"{target} -l -- {quoted(piece)}" for piece in pieces]
+    async def _type(self, keys: Sequence[str]) -> None:
+        await self._ask([line for key in keys for line in self._typing(key)], twice=False)
 
-    async def _ask(self, commands: Sequence[str]) -> list[Reply]:
-        """The replies, or none where the terminal is over. A lost client is attached anew, once a call."""
+    async def _type_text(self, text: str) -> None:
+        await self._ask(self._literally(text), twice=False)
+
+    def _typing(self, key: str) -> list[str]:
+        """What tmux is told; it says itself what is the name of a key."""
+        if len(key) > WHOLE_ARGUMENT:
+            return self._literally(key)
+        return [f"send-keys -t {self._pane} -- {quoted(key)}"] if key else []
+
+    def _literally(self, text: str) -> list[str]:
+        pieces = [text[at : at + WHOLE_ARGUMENT] for at in range(0, len(text), WHOLE_ARGUMENT)]
+        return [f"send-keys -t {self._pane} -l -- {quoted(piece)}" for piece in pieces]
+
+    async def _ask(self, commands: Sequence[str], *, twice: bool = True) -> list[Reply]:
+        """The replies, or none where the terminal is over. A lost client is attached anew, once a call.
+
+        What was lost on its way is sent again if it may come `twice`.
+        """
         if self._over or not commands:
             return []
         client = self._client
+        known_lost = client.lost
         try:
             return await client.ask(commands, ANSWER_SECONDS)
         except ClientLostError:
-            if not await self._attached_anew(client):
+            if not await self._attached_anew(client) or not (twice or known_lost):
                 return []
         with contextlib.suppress(ClientLostError):
             return await self._client.ask(commands, ANSWER_SECONDS)
@@ -109,17 +114,32 @@ class TmuxTerminal:
                 self._client = ControlClient(stream)
                 self._clients.append(self._client)
                 try:
-                    await self._quieten()
+                    await _quieten(self._client)
                 except ClientLostError:
                     self._over = True
             return not self._over
 
-    async def _quieten(self) -> None:
-        """What programs print is not wanted as it comes: the screen is asked for. (`-f` since 3.2.)"""
-        for option in ("-f", "-F"):
-            (reply,) = await self._client.ask([f"refresh-client {option} no-output"], ANSWER_SECONDS)
-            if reply.ok:
-                return
+
+async def _quieten(client: ControlClient) -> None:
+    """What programs print is not wanted as it comes: the screen is asked for. (`-f` since 3.2.)"""
+    for option in ("-f", "-F"):
+        (reply,) = await client.ask([f"refresh-client {option} no-output"], ANSWER_SECONDS)
+        if reply.ok:
+            return
+
+
+async def _first_pane(client: ControlClient) -> Pane:
+    """Wait until the server answers; `SandboxError` (image_unusable) with what it said if it does not."""
+    try:
+        asked = await client.ask(["display-message -p '#{pane_id} #{pane_pid} #{pane_tty}'"], OPEN_SECONDS)
+        await _quieten(client)
+        # Older ones do not know it and say so; theirs writes `Pane is dead` on the screen.
+        await client.ask(["set-option -g remain-on-exit-format ''"], ANSWER_SECONDS)
+    except ClientLostError:
+        said = client.said.decode("utf-8", "replace").strip()
+        raise SandboxError("image_unusable", f"tmux does not start: {said}") from None
+    name, pid, tty = asked[0].text.decode().split()
+    return Pane(name, int(pid), tty)
 
 
 def _captured(reply: Reply) -> str:
@@ -138,7 +158,7 @@ async def open_tmux(
     argv = ["/bin/sh", "-c", scripts.START_TMUX, "sh", place.folder, place.shell]
     client = ControlClient(await sandbox.open_stream(argv, user=user, cwd=cwd, env=env))
     try:
-        return await TmuxTerminal(sandbox, place, client, user).started()
+        return TmuxTerminal(sandbox, user, place, client, await _first_pane(client))
     except BaseException:
         await asyncio.shield(client.close())
         raise

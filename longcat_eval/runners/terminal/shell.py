@@ -1,0 +1,178 @@
+"""What tmux and pseudo-terminals have in common: waiting for their shell, and ending what it runs."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from longcat_eval.protocols import Sandbox, SandboxError
+from longcat_eval.runners.terminal.jobs import foreground_job, reader
+from longcat_eval.runners.terminal.watch import Look, Watch
+
+ROOT = "0"
+FIRST_POLL, LAST_POLL = 0.01, 0.1
+SETTLED_SECONDS = 0.02
+INTERRUPTS = frozenset({"c-c", "c-z", "c-\\", "^c", "^z", "^\\"})
+QUEUE_BYTES = 3500
+"""A terminal holds 4096 bytes that nobody reads; behind more than that, keys wait."""
+STUCK_SECONDS = 1.0
+KILL_ROUNDS, INTERRUPT_ROUNDS, SIGNAL_POLLS = 50, 5, 5
+GRACE_SECONDS, PROMPT_SECONDS = 0.1, 2.0
+
+
+class _Before(NamedTuple):
+    """The shell that is about to read a command, and its count of sleeps."""
+
+    pid: int
+    switches: int
+
+
+class ShellTerminal:
+    """A shell (`shell_pid`) on a terminal (`tty`) in a sandbox; the two kinds of terminals add keys and
+    screen."""
+
+    def __init__(self, sandbox: Sandbox, user: str | None, shell_pid: int, tty: str) -> None:
+        self.shell_pid, self.tty = shell_pid, tty
+        self._sandbox = sandbox
+        self._watch = Watch(sandbox, user, tty)
+        self._typed = 0
+
+    async def send(self, keys: Sequence[str]) -> None:
+        """Type; see `session.Terminal`.
+
+        An interrupt behind a text that its program does not read would wait as long as that: then the text
+        goes, as a terminal drops what waits when it gets an interrupt.
+        """
+        await self._type(keys)
+        for key in keys:
+            if key.lower() in INTERRUPTS and self._typed > QUEUE_BYTES:
+                await self._free_the_way()
+            self._typed += len(key.encode("utf-8", "replace"))
+
+    async def run(self, command: str, timeout: float) -> bool:
+        """Type a command and Enter, wait for the shell to end it; see `session.Terminal`."""
+        try:
+            async with asyncio.timeout(timeout):
+                before = await self._before()
+                await self._type_text(f"{command}\r")
+                self._typed += len(command)
+                return before is None or await self._ended(before)
+        except TimeoutError:
+            return False
+
+    async def freeze(self) -> None:
+        """End what runs in the foreground and stop the shell for good; see `session.Terminal`."""
+        await self._job_control("STOP")
+        await self._end_job()
+
+    async def end_foreground(self) -> bool:
+        """End what runs in the foreground and leave the shell at an empty prompt; see `session.Terminal`."""
+        for _ in range(INTERRUPT_ROUNDS):
+            await self._job_control("STOP")
+            table = await self._watch.table()
+            if self.shell_pid not in table:
+                return False
+            if job := foreground_job(table, self.shell_pid):
+                # A shell ends its loop or list where a command of it ends by an interrupt, not by a kill.
+                await self._watch.signal("INT", job)
+                await asyncio.sleep(GRACE_SECONDS)
+                await self._end_job()
+            await self._watch.drain()
+            look = await self._watch.look(self.shell_pid)
+            await self._job_control("CONT")
+            await self._type(["C-c"])
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PROMPT_SECONDS):
+                    if look is not None and await self._ended(_Before(self.shell_pid, look.switches)):
+                        self._typed = 0
+                        return await self._watch.look(self.shell_pid) is not None
+        return False
+
+    async def _type(self, keys: Sequence[str]) -> None:
+        """Type, elements as in `session.Terminal.send`."""
+        raise NotImplementedError
+
+    async def _type_text(self, text: str) -> None:
+        """Type literally, in one piece if it is not long."""
+        raise NotImplementedError
+
+    async def _before(self) -> _Before | None:
+        pid = reader(await self._watch.table(), self.shell_pid)
+        look = await self._watch.look(pid) if pid is not None else None
+        return _Before(look.process.pid, look.switches) if look else None
+
+    async def _ended(self, before: _Before) -> bool:
+        """Wait until the shell, woken since, waits for a command again, twice with no sleep in between."""
+        poll, last = FIRST_POLL, None
+        while True:
+            look = await self._watch.look(before.pid)
+            if look is None:
+                if before.pid == self.shell_pid:
+                    return True
+                outer = await self._before()
+                if outer is None:
+                    return True
+                before, last = outer._replace(switches=-1), None
+                continue
+            if look.at_prompt and look.switches > before.switches:
+                if last == look.switches:
+                    return True
+                last = look.switches
+                await asyncio.sleep(SETTLED_SECONDS)
+            else:
+                last = None
+                await asyncio.sleep(poll)
+                poll = min(poll * 1.5, LAST_POLL)
+
+    async def _free_the_way(self) -> None:
+        """If what was typed waits unread before a process that does nothing, drop it."""
+        clock = asyncio.get_running_loop().time
+        until, first = clock() + STUCK_SECONDS, await self._in_front()
+        while first is not None and first.unread:
+            await asyncio.sleep(LAST_POLL)
+            now = await self._in_front()
+            if now is None or (now.process.pid, now.switches) != (first.process.pid, first.switches):
+                return
+            if not now.unread:
+                break
+            if clock() >= until:
+                await self._watch.drain()
+                break
+        self._typed = 0
+
+    async def _in_front(self) -> Look | None:
+        """The leader of the foreground group, or the shell."""
+        look = await self._watch.look(self.shell_pid)
+        if look is None or look.process.foreground == look.process.group:
+            return look
+        return await self._watch.look(look.process.foreground) or look
+
+    async def _job_control(self, name: str) -> None:
+        """Send the shell STOP or CONT; as root too where it made itself another user's."""
+        pid = self.shell_pid
+        for _ in range(SIGNAL_POLLS):
+            await self._watch.signal(name, {pid})
+            process = (await self._watch.table()).get(pid)
+            if process is None or (process.state in "Tt") == (name == "STOP"):
+                return
+            await asyncio.sleep(FIRST_POLL)
+        await self._sandbox.exec(f"kill -{name} {pid}", timeout=10, user=ROOT, cwd="/")
+
+    async def _end_job(self) -> None:
+        """Kill the foreground job; its processes are stopped first, so that none starts another meanwhile."""
+        stopped: set[int] = set()
+        for n in range(KILL_ROUNDS):
+            table = await self._watch.table()
+            job = foreground_job(table, self.shell_pid) | (stopped & table.keys())
+            if not job:
+                return
+            if job - stopped:
+                await self._watch.signal("STOP", job - stopped)
+                stopped |= job
+                continue
+            await self._watch.signal("KILL", job)
+            if n >= KILL_ROUNDS // 10:
+                numbers = " ".join(map(str, sorted(job)))
+                await self._sandbox.exec(f"kill -KILL {numbers}", timeout=10, user=ROOT, cwd="/")
+            await asyncio.sleep(FIRST_POLL)
+        raise SandboxError("exec_stuck", "what runs in the foreground of a terminal cannot be ended")
