@@ -19,10 +19,15 @@ MIB = 1 << 20
 def list_sandboxes() -> None:
     """List every sandbox on the Docker daemon, whose it is and how long it may live."""
     from longcat_eval.runners.sandbox.daemon import connect, translated
-    from longcat_eval.runners.sandbox.reaper import find_sandboxes
+    from longcat_eval.runners.sandbox.networks import find_belongings
+    from longcat_eval.runners.sandbox.reaper import abandoned_belongings, find_sandboxes
 
     with connect() as client:
         _print(translated(find_sandboxes, client.api), size=False)
+        belongings = translated(find_belongings, client.api)
+        left = translated(abandoned_belongings, client.api)
+    if belongings:
+        typer.echo(f"{len(belongings)} networks and volumes of theirs, {len(left)} of them abandoned")
 
 
 @sandbox_app.command("df")

@@ -102,7 +102,7 @@ async def _gone(daemon: Daemon, container: str, service: str, state: Mapping[str
 
 def _checked(health: Mapping[str, Any]) -> str:
     log = health.get("Log") or [{}]
-    output = " ".join(str(log[-1].get("Output", "")).split())[:LAST_CHARACTERS]
+    output = " ".join(str(log[-1].get("Output", "")).split())[-LAST_CHARACTERS:]
     return output or f"its check ends with exit code {log[-1].get('ExitCode', 'unknown')}"
 
 

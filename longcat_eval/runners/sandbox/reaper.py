@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from longcat_eval.runners.sandbox.life import remove_container
+from longcat_eval.runners.sandbox.networks import Belonging, find_belongings, remove_belonging
 from longcat_eval.runners.sandbox.owner import DEADLINE, KIND, NAME, OWNER, RUN, abandoned
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _found(entry: Mapping[str, Any], now: float) -> Found:
 
 
 def reap(api: "APIClient") -> list[Found]:
-    """Remove every abandoned container and temporary image; return the containers.
+    """Remove every abandoned container, network, volume and temporary image; return the containers.
 
     One that the daemon cannot remove stays, and stands in nobody's way.
     """
@@ -64,8 +65,17 @@ def reap(api: "APIClient") -> list[Found]:
             with contextlib.suppress(APIError):
                 remove_container(api, found.id)
                 dead.append(found)
+    for belonging in abandoned_belongings(api):
+        with contextlib.suppress(APIError):
+            remove_belonging(api, belonging.what, belonging.name)
     remove_images(api, lambda labels: bool(abandoned(labels, time.time())))
     return dead
+
+
+def abandoned_belongings(api: "APIClient") -> list[Belonging]:
+    """The networks and volumes whose owner is dead or whose deadline passed."""
+    now = time.time()
+    return [one for one in find_belongings(api) if abandoned(one.labels, now)]
 
 
 def remove_run(api: "APIClient", run: str) -> int:
@@ -73,6 +83,8 @@ def remove_run(api: "APIClient", run: str) -> int:
     listed = api.containers(all=True, filters={"label": [f"{RUN}={run}"]})
     for entry in listed:
         remove_container(api, entry["Id"])
+    for belonging in find_belongings(api, f"{RUN}={run}"):
+        remove_belonging(api, belonging.what, belonging.name)
     remove_images(api, lambda labels: labels.get(RUN) == run)
     return len(listed)
 

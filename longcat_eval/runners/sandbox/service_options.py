@@ -10,6 +10,8 @@ from longcat_eval.runners.sandbox.service import Healthcheck, Service
 
 DEFAULT_NETWORK = "default"
 LOG_BYTES = "1m"
+NO_RESOLVER = "127.0.0.1"
+"""The daemon would pass questions about other names on to the host's resolvers, out of a closed network."""
 NANOSECONDS = 1_000_000_000
 
 
@@ -40,6 +42,11 @@ def group_networks(services: Sequence[Service]) -> dict[str, bool]:
     return {name: name in internal for service in services for name in networks_of(service)}
 
 
+def reaches_out(service: Service) -> bool:
+    """Whether one of the networks that a service joins has a way out."""
+    return any(name not in service.internal for name in networks_of(service))
+
+
 def service_options(
     service: Service,
     image_id: str,
@@ -47,6 +54,7 @@ def service_options(
     labels: Mapping[str, str],
     *,
     network: str,
+    cut_off: bool,
     volume_name: Callable[[str], str],
     cpus: int,
     image_healthcheck: bool,
@@ -54,8 +62,8 @@ def service_options(
     """Keyword arguments of the SDK's low-level `create_container`.
 
     A service has at most what `limits` give, and the environment of its image and its own alone. An idle one
-    sleeps until the deadline, through its image's entrypoint as any command. `image_healthcheck` leaves the
-    image's own check on where the service has none.
+    sleeps until the deadline, through its image's entrypoint as any command. `cut_off`: its network has no
+    way out. `image_healthcheck` leaves the image's own check on where the service has none.
     """
     from docker.types import HostConfig, LogConfig, Mount
 
@@ -71,6 +79,9 @@ def service_options(
     host["tmpfs"] = dict(service.tmpfs)
     host["extra_hosts"] = list(service.extra_hosts)
     host["dns"] = list(service.dns)
+    if cut_off:
+        host["dns"] = host["dns"] or [NO_RESOLVER]
+        host["dns_opt"] = ["timeout:1", "attempts:1"]
     host["mounts"] = [
         Mount(volume.target, volume_name(volume.name) if volume.name else None, read_only=volume.read_only)
         for volume in service.volumes

@@ -27,6 +27,7 @@ from longcat_eval.runners.sandbox.service_options import (
     check_order,
     group_networks,
     networks_of,
+    reaches_out,
     service_options,
 )
 from longcat_eval.runners.sandbox.trees import Tree, pack_tree
@@ -158,13 +159,14 @@ class GroupStart:
         api, facts = self._daemon.api, self._daemon.facts
         joined = networks_of(service) if self._networks else {}
         aliases = {self._named(name): [service.name, *more] for name, more in joined.items()}
-        first, *rest = aliases or ["none" if service.no_network or not self._network else "bridge"]
+        first, *rest = aliases or ["bridge" if self._network and reaches_out(service) else "none"]
         options = service_options(
             service,
             self._images[service.name].id,
             self._limits,
             self._labels,
-            network=first if self._network or aliases else "none",
+            network=first,
+            cut_off=bool(aliases) and (not self._network or all(self._networks[name] for name in joined)),
             volume_name=self._named,
             cpus=0 if "cpus" in facts.unenforced else facts.cpus,
             image_healthcheck=self._is_waited_for(service.name, "healthy"),
