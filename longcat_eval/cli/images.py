@@ -41,7 +41,7 @@ class Wanted(NamedTuple):
 
 @images_app.command("ls")
 def list_images() -> None:
-    """List the images that longcat-eval pulled, least recently used first: the order they are evicted in."""
+    """List the images that longcat-eval pulled or built, in the order they are evicted in."""
     from longcat_eval.runners.sandbox.daemon import connect
     from longcat_eval.runners.sandbox.image_store import daemon_id, image_bytes, read_ledger
 
@@ -51,7 +51,7 @@ def list_images() -> None:
             size = image_bytes(client.api, name)
             what = "gone" if size is None else gib(size)
             typer.echo(f"{name}  {what}, last used {span(time.time() - known[name].used)} ago")
-    typer.echo(f"{len(known)} images pulled by longcat-eval")
+    typer.echo(f"{len(known)} images pulled or built by longcat-eval")
 
 
 @images_app.command("df")
@@ -135,7 +135,7 @@ def pull(
 def prune(
     disk_budget: Annotated[str, typer.Argument(help="What all images may take together, such as 50GB.")],
 ) -> None:
-    """Remove images that longcat-eval pulled, least recently used first, until the budget holds."""
+    """Remove images that longcat-eval pulled or built, least recently used first, until the budget holds."""
     from longcat_eval.protocols import SandboxError
     from longcat_eval.runners.sandbox.daemon import connect, translated
     from longcat_eval.runners.sandbox.image_store import ImageStore
@@ -159,16 +159,30 @@ def build(
     task: Annotated[str | None, typer.Option("--task", "-t", help="The image of samples of this.")] = None,
     sample_id: SampleIds = None,
     data_dir: DataDir = None,
+    stand_in: Annotated[
+        list[str] | None,
+        typer.Option(help="A stand-in for base images: debian-12, or python-3.13 and the like."),
+    ] = None,
+    python: Annotated[
+        Path | None, typer.Option(help="Prefix of the CPython for --stand-in; default: pyenv's.")
+    ] = None,
+    light: Annotated[
+        bool, typer.Option("--light", help="The stand-in without compiler, pip and asciinema.")
+    ] = False,
 ) -> None:
-    """Build an image without any registry: a base, or the environment of a sample from PyPI on one."""
+    """Build an image without any registry: a base, a stand-in, or a sample's environment from PyPI on one."""
     if task is not None:
         from longcat_eval.cli.swe_images import build_task_images
 
         raise typer.Exit(build_task_images(task, sample_id or [], data_dir))
+    if stand_in:
+        from longcat_eval.cli.stand_ins import build_stand_ins
+
+        raise typer.Exit(build_stand_ins(stand_in, python, light=light))
     from longcat_eval.runners.sandbox.host_image import PACKAGES, build_host_image
 
     if not from_host:
-        raise UsageError("say what to build: --from-host, or --task and --sample-id")
+        raise UsageError("say what to build: --from-host, --stand-in, or --task and --sample-id")
     typer.echo(build_host_image([*PACKAGES, *(package or [])]))
 
 

@@ -94,7 +94,7 @@ def test_the_image_says_what_it_is_and_is_made_once(
         (("--task", "mmlu"), "images of mmlu cannot be built"),
         (("--task", "swe-bench-lite"), "say which: --sample-id"),
         (("--task", "swe-bench-lite", "--sample-id", "x__y-1"), "swe-bench-lite has no sample x__y-1"),
-        ((), "say what to build: --from-host, or --task and --sample-id"),
+        ((), "say what to build: --from-host, --stand-in, or --task and --sample-id"),
     ],
 )
 def test_what_cannot_be_built(cli: Cli, data_dir: Path, words: tuple[str, ...], said: str) -> None:
