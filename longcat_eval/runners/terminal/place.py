@@ -10,6 +10,7 @@ from longcat_eval.runners.terminal import scripts
 PREPARE_SECONDS = 60.0
 OLDEST_TMUX = (3, 0)
 """Its command language has been the same since."""
+NEWEST_TMUX = (99, 0)
 
 
 class Place(NamedTuple):
@@ -20,12 +21,15 @@ class Place(NamedTuple):
     tmux: str
 
     @property
-    def has_tmux(self) -> bool:
-        """Whether there is a tmux that we can speak to; one whose version has no number is a new one."""
-        if not self.tmux:
-            return False
+    def version(self) -> tuple[int, int]:
+        """Of tmux; one without a number is a new one."""
         found = re.search(r"(\d+)\.(\d+)", self.tmux)
-        return found is None or (int(found[1]), int(found[2])) >= OLDEST_TMUX
+        return (int(found[1]), int(found[2])) if found else NEWEST_TMUX
+
+    @property
+    def has_tmux(self) -> bool:
+        """Whether there is a tmux that we can speak to."""
+        return bool(self.tmux) and self.version >= OLDEST_TMUX
 
 
 async def prepare(sandbox: Sandbox) -> Place:

@@ -21,20 +21,25 @@ there: they do not see a tmpfs."""
 
 START_TMUX = """
 dir=$1 shell=$2
+shift 2
 mkdir -m 700 "$dir" || exit 1
 unset TMUX TMUX_PANE
 exec tmux -u -S "$dir/s" -f /dev/null -C start-server \\; \
   set-option -g history-limit 10000000 \\; set-option -g default-size 160x40 \\; \
   set-option -g remain-on-exit on \\; set-option -g status off \\; \
-  new-session -x 160 -y 40 -- /bin/sh -c "unset TMUX TMUX_PANE; exec $shell"
+  new-session -d -x 160 -y 40 -- /bin/sh -c "unset TMUX TMUX_PANE; $shell; exit" \\; \
+  attach-session "$@"
 """
-"""$1 is the private directory, $2 the command of the shell. The limit of the history holds for panes made
-after it is set alone. With $TMUX set, an agent's own `tmux` would talk to this server and not to its
-own."""
+"""$1 is the private directory, $2 the command of the shell, the rest options of the client. The limit of the
+history holds for panes made after it is set alone. With $TMUX set, an own `tmux` would talk to this
+server and not to its own. The shell has a parent of its own because tmux lets no child of its stay
+stopped."""
 
 ATTACH_TMUX = """
+dir=$1
+shift
 unset TMUX TMUX_PANE
-exec tmux -u -S "$1/s" -C attach-session
+exec tmux -u -S "$dir/s" -C attach-session "$@"
 """
 
 WATCH_VARIABLE = "LCEVAL_WATCH"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from longcat_eval.protocols import Sandbox, SandboxError
-from longcat_eval.runners.terminal.jobs import foreground_job, reader
+from longcat_eval.runners.terminal.jobs import Process, foreground_job, reader
 from longcat_eval.runners.terminal.watch import Look, Watch
 
 ROOT = "0"
@@ -17,7 +17,7 @@ QUEUE_BYTES = 3500
 """A terminal holds 4096 bytes that nobody reads; behind more than that, keys wait."""
 STUCK_SECONDS = 1.0
 KILL_ROUNDS, INTERRUPT_ROUNDS, SIGNAL_POLLS = 50, 5, 5
-GRACE_SECONDS, PROMPT_SECONDS = 0.1, 2.0
+GRACE_SECONDS, PROMPT_SECONDS, START_SECONDS = 0.1, 2.0, 10.0
 
 
 class _Before(NamedTuple):
@@ -28,12 +28,12 @@ class _Before(NamedTuple):
 
 
 class ShellTerminal:
-    """A shell (`shell_pid`) on a terminal (`tty`) in a sandbox; the two kinds of terminals add keys and
-    screen."""
+    """A shell on a terminal (`tty`) in a sandbox; the two kinds of terminals add keys and screen."""
 
-    def __init__(self, sandbox: Sandbox, user: str | None, shell_pid: int, tty: str) -> None:
-        self.shell_pid, self.tty = shell_pid, tty
+    def __init__(self, sandbox: Sandbox, user: str | None, tty: str) -> None:
+        self.tty = tty
         self._sandbox = sandbox
+        self._shell_pid = 0
         self._watch = Watch(sandbox, user, tty)
         self._typed = 0
 
@@ -53,7 +53,7 @@ class ShellTerminal:
         """Type a command and Enter, wait for the shell to end it; see `session.Terminal`."""
         try:
             async with asyncio.timeout(timeout):
-                before = await self._before()
+                before = await self._before() if await self._shell() else None
                 await self._type_text(f"{command}\r")
                 self._typed += len(command)
                 return before is None or await self._ended(before)
@@ -62,30 +62,31 @@ class ShellTerminal:
 
     async def freeze(self) -> None:
         """End what runs in the foreground and stop the shell for good; see `session.Terminal`."""
-        await self._job_control("STOP")
-        await self._end_job()
+        if await self._shell():
+            await self._job_control("STOP")
+            await self._end_job()
 
     async def end_foreground(self) -> bool:
         """End what runs in the foreground and leave the shell at an empty prompt; see `session.Terminal`."""
-        for _ in range(INTERRUPT_ROUNDS):
+        for _ in range(INTERRUPT_ROUNDS if await self._shell() else 0):
             await self._job_control("STOP")
             table = await self._watch.table()
-            if self.shell_pid not in table:
+            if self._shell_pid not in table:
                 return False
-            if job := foreground_job(table, self.shell_pid):
+            if job := foreground_job(table, self._shell_pid):
                 # A shell ends its loop or list where a command of it ends by an interrupt, not by a kill.
                 await self._watch.signal("INT", job)
                 await asyncio.sleep(GRACE_SECONDS)
                 await self._end_job()
             await self._watch.drain()
-            look = await self._watch.look(self.shell_pid)
+            look = await self._watch.look(self._shell_pid)
             await self._job_control("CONT")
             await self._type(["C-c"])
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PROMPT_SECONDS):
-                    if look is not None and await self._ended(_Before(self.shell_pid, look.switches)):
+                    if look is not None and await self._ended(_Before(self._shell_pid, look.switches)):
                         self._typed = 0
-                        return await self._watch.look(self.shell_pid) is not None
+                        return await self._watch.look(self._shell_pid) is not None
         return False
 
     async def _type(self, keys: Sequence[str]) -> None:
@@ -96,8 +97,30 @@ class ShellTerminal:
         """Type literally, in one piece if it is not long."""
         raise NotImplementedError
 
+    def _is_shell(self, process: Process) -> bool:
+        """Whether this is the terminal's shell."""
+        raise NotImplementedError
+
+    async def _shell(self) -> int:
+        """The process id of the shell, 0 if there is none: it was there at the latest when asked first."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + START_SECONDS
+        while not self._shell_pid and clock() < until:
+            found = [p.pid for p in (await self._watch.table()).values() if self._is_shell(p)]
+            if found:
+                self._shell_pid = found[0]
+            elif not await self.alive():
+                break
+            else:
+                await asyncio.sleep(FIRST_POLL)
+        return self._shell_pid
+
+    async def alive(self) -> bool:
+        """Whether the shell is still there."""
+        raise NotImplementedError
+
     async def _before(self) -> _Before | None:
-        pid = reader(await self._watch.table(), self.shell_pid)
+        pid = reader(await self._watch.table(), self._shell_pid)
         look = await self._watch.look(pid) if pid is not None else None
         return _Before(look.process.pid, look.switches) if look else None
 
@@ -107,7 +130,7 @@ class ShellTerminal:
         while True:
             look = await self._watch.look(before.pid)
             if look is None:
-                if before.pid == self.shell_pid:
+                if before.pid == self._shell_pid:
                     return True
                 outer = await self._before()
                 if outer is None:
@@ -127,7 +150,8 @@ class ShellTerminal:
     async def _free_the_way(self) -> None:
         """If what was typed waits unread before a process that does nothing, drop it."""
         clock = asyncio.get_running_loop().time
-        until, first = clock() + STUCK_SECONDS, await self._in_front()
+        until = clock() + STUCK_SECONDS
+        first = await self._in_front() if await self._shell() else None
         while first is not None and first.unread:
             await asyncio.sleep(LAST_POLL)
             now = await self._in_front()
@@ -142,14 +166,14 @@ class ShellTerminal:
 
     async def _in_front(self) -> Look | None:
         """The leader of the foreground group, or the shell."""
-        look = await self._watch.look(self.shell_pid)
+        look = await self._watch.look(self._shell_pid)
         if look is None or look.process.foreground == look.process.group:
             return look
         return await self._watch.look(look.process.foreground) or look
 
     async def _job_control(self, name: str) -> None:
         """Send the shell STOP or CONT; as root too where it made itself another user's."""
-        pid = self.shell_pid
+        pid = self._shell_pid
         for _ in range(SIGNAL_POLLS):
             await self._watch.signal(name, {pid})
             process = (await self._watch.table()).get(pid)
@@ -163,7 +187,7 @@ class ShellTerminal:
         stopped: set[int] = set()
         for n in range(KILL_ROUNDS):
             table = await self._watch.table()
-            job = foreground_job(table, self.shell_pid) | (stopped & table.keys())
+            job = foreground_job(table, self._shell_pid) | (stopped & table.keys())
             if not job:
                 return
             if job - stopped:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from longcat_eval.protocols import Sandbox, SandboxError
 from longcat_eval.runners.terminal import scripts
 from longcat_eval.runners.terminal.control import ClientLostError, ControlClient, Reply
+from longcat_eval.runners.terminal.jobs import Process
 from longcat_eval.runners.terminal.keys import quoted
 from longcat_eval.runners.terminal.place import Place
 from longcat_eval.runners.terminal.shell import ShellTerminal
@@ -20,15 +21,16 @@ from longcat_eval.runners.terminal.shell import ShellTerminal
 OPEN_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
 """Patience with tmux's answer; it waits for nothing, so this is a machine that does not move."""
+QUIET_CLIENTS = (3, 2)
 WHOLE_ARGUMENT = 2000
 """Characters that tmux gets as one argument; more is no key's name and goes literally, in pieces."""
 
 
 class Pane(NamedTuple):
-    """The one pane: tmux's name for it, its shell and its terminal."""
+    """The one pane: tmux's name for it, the parent of its shell, and its terminal."""
 
     id: str
-    shell_pid: int
+    parent: int
     tty: str
 
 
@@ -40,12 +42,13 @@ class TmuxTerminal(ShellTerminal):
     def __init__(
         self, sandbox: Sandbox, user: str | None, place: Place, client: ControlClient, pane: Pane
     ) -> None:
-        super().__init__(sandbox, user, pane.shell_pid, pane.tty)
+        super().__init__(sandbox, user, pane.tty)
         self._place, self._user, self._pane = place, user, pane.id
         self._client, self._clients = client, [client]
         self._attaching = asyncio.Lock()
         self._over = False
         self._last_screen, self._last_history = "", ""
+        self._pane_parent = pane.parent
 
     async def screen(self) -> str:
         """The visible rows."""
@@ -76,6 +79,9 @@ class TmuxTerminal(ShellTerminal):
 
     async def _type_text(self, text: str) -> None:
         await self._ask(self._literally(text), twice=False)
+
+    def _is_shell(self, process: Process) -> bool:
+        return process.parent == self._pane_parent
 
     def _typing(self, key: str) -> list[str]:
         """What tmux is told; it says itself what is the name of a key."""
@@ -109,37 +115,44 @@ class TmuxTerminal(ShellTerminal):
         """Whether the server still lives and there is a new client on it."""
         async with self._attaching:
             if self._client is lost and not self._over:
-                argv = ["/bin/sh", "-c", scripts.ATTACH_TMUX, "sh", self._place.folder]
-                stream = await self._sandbox.open_stream(argv, user=self._user)
+                place = self._place
+                argv = ["/bin/sh", "-c", scripts.ATTACH_TMUX, "sh", place.folder]
+                stream = await self._sandbox.open_stream([*argv, *_client_options(place)], user=self._user)
                 self._client = ControlClient(stream)
                 self._clients.append(self._client)
                 try:
-                    await _quieten(self._client)
+                    await _quieten(self._client, place)
                 except ClientLostError:
                     self._over = True
             return not self._over
 
 
-async def _quieten(client: ControlClient) -> None:
-    """What programs print is not wanted as it comes: the screen is asked for. (`-f` since 3.2.)"""
-    for option in ("-f", "-F"):
-        (reply,) = await client.ask([f"refresh-client {option} no-output"], ANSWER_SECONDS)
-        if reply.ok:
-            return
-
-
-async def _first_pane(client: ControlClient) -> Pane:
+async def _first_pane(client: ControlClient, place: Place) -> Pane:
     """Wait until the server answers; `SandboxError` (image_unusable) with what it said if it does not."""
     try:
         asked = await client.ask(["display-message -p '#{pane_id} #{pane_pid} #{pane_tty}'"], OPEN_SECONDS)
-        await _quieten(client)
         # Older ones do not know it and say so; theirs writes `Pane is dead` on the screen.
         await client.ask(["set-option -g remain-on-exit-format ''"], ANSWER_SECONDS)
+        await _quieten(client, place)
     except ClientLostError:
         said = client.said.decode("utf-8", "replace").strip()
         raise SandboxError("image_unusable", f"tmux does not start: {said}") from None
     name, pid, tty = asked[0].text.decode().split()
     return Pane(name, int(pid), tty)
+
+
+def _client_options(place: Place) -> list[str]:
+    """What programs print is not wanted as it comes: the screen is asked for.
+
+    Asked of a client that has begun to get it, 3.3a may say nothing any more at all.
+    """
+    return ["-f", "no-output"] if place.version >= QUIET_CLIENTS else []
+
+
+async def _quieten(client: ControlClient, place: Place) -> None:
+    """The same for older ones."""
+    if place.version < QUIET_CLIENTS:
+        await client.ask(["refresh-client -F no-output"], ANSWER_SECONDS)
 
 
 def _captured(reply: Reply) -> str:
@@ -156,9 +169,10 @@ async def open_tmux(
 ) -> TmuxTerminal:
     """Start a server and its shell. Raises `SandboxError`."""
     argv = ["/bin/sh", "-c", scripts.START_TMUX, "sh", place.folder, place.shell]
-    client = ControlClient(await sandbox.open_stream(argv, user=user, cwd=cwd, env=env))
+    stream = await sandbox.open_stream([*argv, *_client_options(place)], user=user, cwd=cwd, env=env)
+    client = ControlClient(stream)
     try:
-        return TmuxTerminal(sandbox, user, place, client, await _first_pane(client))
+        return TmuxTerminal(sandbox, user, place, client, await _first_pane(client, place))
     except BaseException:
         await asyncio.shield(client.close())
         raise
