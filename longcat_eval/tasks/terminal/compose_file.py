@@ -54,7 +54,7 @@ class ComposeFile:
         self.networks = self._networks(tree.get("networks") or {})
         unknown = (key for key in tree if key not in _TOP and not _extension(key) and tree[key])
         problems.extend(f"{key} is not supported" for key in unknown)
-        self._fields: dict[str, Callable[[Any], Mapping[str, Any]]] = {
+        self.keys: dict[str, Callable[[Any], Mapping[str, Any]]] = {
             "image": lambda v: {"image": values.scalar(v)},
             "build": self._build,
             "command": lambda v: {"command": values.argv(v)},
@@ -93,14 +93,14 @@ class ComposeFile:
                 key in _IGNORED
                 or _extension(key)
                 or key == "env_file"
-                or (value is None and key in self._fields)
+                or (value is None and key in self.keys)
             ):
                 continue
-            if key not in self._fields:
+            if key not in self.keys:
                 self.problems.append(f"service {name}: {key} is not supported")
                 continue
             with _Named(self.problems, f"service {name}: {key}"):
-                read = dict(self._fields[key](value))
+                read = dict(self.keys[key](value))
                 if key == "volumes":
                     read["tmpfs"] = found.get("tmpfs", {}) | read["tmpfs"]
                 elif key == "tmpfs":
