@@ -180,6 +180,10 @@ SWEBENCH = Environment("swebench 5.0.2", "swebench", ("swebench==5.0.2",))
 MINI_SWE_AGENT = Environment("mini-swe-agent 2.4.6", "mini-swe-agent", ("mini-swe-agent==2.4.6",))
 """Its agent in a container on a scripted model; it is given no `Job`, `mini_swe_agent_peer.py` starts it."""
 
+TERMINAL_BENCH = Environment("terminal-bench 0.2.18", "terminal-bench", ("terminal-bench==0.2.18",), "3.13")
+HARBOR = Environment("harbor 0.24.0", "harbor", ("harbor==0.24.0",), "3.13")
+"""The two runners of TerminalBench; they are given no `Job`, `terminal_peers.py` starts them."""
+
 
 def make_environment(environment: Environment) -> None:
     """Install the pinned packages unless the same ones are already there."""
@@ -206,7 +210,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The peers' environments.")
     parser.add_argument("--make-environments", action="store_true", help="install what is missing")
     options = parser.parse_args()
-    environments = [*(peer.environment for peer in PEERS), TAU2, SWEBENCH, MINI_SWE_AGENT]
+    environments = [
+        *(peer.environment for peer in PEERS),
+        *(TAU2, SWEBENCH, MINI_SWE_AGENT, TERMINAL_BENCH, HARBOR),
+    ]
     if options.make_environments:
         for environment in environments:
             make_environment(environment)
