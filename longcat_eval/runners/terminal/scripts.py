@@ -88,3 +88,10 @@ look into another user's processes.
 `look PID` gives its stat line, voluntary context switches, what it waits in, the terminal's mode, and whether
 input waits there unread (bash alone can tell). `drain` reads away what was typed until nothing has come for
 0.2 s, and because signal characters go on to be signals, so do those behind it in the queue."""
+
+START_PTY = """
+stty rows 40 cols 160 2>/dev/null
+echo "$$ $(readlink /proc/self/fd/0 || tty)"
+exec $1
+"""
+"""$1 is the command of the shell; says its process id and its terminal first."""
