@@ -28,7 +28,8 @@ ENVIRONMENT = {
 class Limits:
     """Bounds of one sandbox. Memory is memory and swap together; `seconds` is its whole life.
 
-    `file_bytes` bounds a single file, `disk_bytes` all that is written (checked every few seconds).
+    `file_bytes` bounds a single file, `disk_bytes` all that is written (checked every few seconds);
+    `open_files` 0 leaves it at the daemon's own limit, which no container may exceed.
     """
 
     memory_bytes: int = 4 * GIB
@@ -60,7 +61,7 @@ def host_options(limits: Limits, *, network: str, cpus: int) -> dict[str, Any]:
         "nano_cpus": int(min(limits.cpus, cpus) * 1e9) or None,
         "pids_limit": limits.pids,
         "ulimits": [
-            Ulimit(name="nofile", soft=limits.open_files, hard=limits.open_files),
+            *(Ulimit(name="nofile", soft=n, hard=n) for n in [limits.open_files] if n),
             Ulimit(name="fsize", soft=limits.file_bytes, hard=limits.file_bytes),
             Ulimit(name="core", soft=0, hard=0),
         ],

@@ -16,7 +16,7 @@ FOLDERS = "/logs/agent /logs/verifier /logs/artifacts /agent-logs"
 """What the originals mount from the host and tasks may write to."""
 MAKE_FOLDERS = f"[ -e /tests ] && echo tests; mkdir -p {FOLDERS} && chmod 777 /logs {FOLDERS}"
 PREPARE_SECONDS = 60.0
-OPEN_FILES, PIDS = 65_536, 4_096
+DAEMONS_OPEN_FILES, PIDS = 0, 4_096
 SPARE_SECONDS = 3_600.0
 """How much longer than the attempt's own limits a machine may live: builds inside, slow daemons."""
 NO_LIMIT_SECONDS = 24 * 3_600.0
@@ -104,7 +104,7 @@ def bounds(limits: Mapping[str, float], seconds: float) -> dict[str, Any]:
         "disk_bytes": int(limits["disk_gib"] * GIB),
         "cpus": float("inf"),
         "pids": PIDS,
-        "open_files": OPEN_FILES,
+        "open_files": DAEMONS_OPEN_FILES,
         "file_bytes": int(limits["disk_gib"] * GIB),
         "capabilities": DOCKER_CAPABILITIES,
         "no_new_privileges": False,
