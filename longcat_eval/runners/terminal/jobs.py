@@ -6,6 +6,7 @@ from typing import NamedTuple
 SHELLS = frozenset(["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", "busybox"])
 LINE_EDITORS = frozenset(["bash", "zsh", "fish"])
 """Shells that take the terminal out of line mode while they wait for a command, and then alone."""
+PTS_MAJOR = 136
 DEAD = frozenset("ZXx")
 
 
@@ -20,7 +21,14 @@ class Process(NamedTuple):
     group: int
     session: int
     foreground: int
+    terminal: int = 0
     args: tuple[str, ...] = ()
+
+    @property
+    def tty(self) -> str:
+        """Its pseudo-terminal's name; empty if it has none. Numbers: tty_nr in proc(5)."""
+        major, minor = self.terminal >> 8 & 0xFFF, self.terminal & 0xFF | self.terminal >> 12 & 0xFFF00
+        return f"/dev/pts/{minor}" if major == PTS_MAJOR else ""
 
     @property
     def reads_commands(self) -> bool:
@@ -40,8 +48,9 @@ def read_process(stat: str, args: str = "") -> Process | None:
     fields = tail.split()
     if not (closed and opened and len(fields) >= 6):
         return None
-    parent, group, session, _, foreground = (int(field) for field in fields[1:6])
-    return Process(int(pid), name.strip(), fields[0], parent, group, session, foreground, tuple(args.split()))
+    parent, group, session, terminal, foreground = (int(field) for field in fields[1:6])
+    words = tuple(args.split())
+    return Process(int(pid), name.strip(), fields[0], parent, group, session, foreground, terminal, words)
 
 
 def read_table(lines: Iterable[str]) -> dict[int, Process]:

@@ -30,8 +30,8 @@ async def open_terminal(
     """
     place = await prepare(sandbox)
     if kind == "tmux" and not place.has_tmux:
-        has = f"has {place.tmux}" if place.tmux else "has none"
-        raise SandboxError("image_unusable", f"a tmux terminal needs tmux 3.0 or newer and the image {has}")
+        has = (place.tmux and f"{place.tmux}{'' if place.folder else ' and no folder to write'}") or "none"
+        raise SandboxError("image_unusable", f"a tmux terminal needs tmux 3.0 or newer; the image has {has}")
     opener = open_tmux if place.has_tmux and kind != "pty" else open_pty
     terminal = await opener(sandbox, place, user=user, cwd=cwd, env=env)
     try:

@@ -14,7 +14,10 @@ NEWEST_TMUX = (99, 0)
 
 
 class Place(NamedTuple):
-    """`folder` does not exist yet; whose terminal it is makes it. `tmux` is what `tmux -V` says, or empty."""
+    """`folder` does not exist yet; whose terminal it is makes it. Empty where nothing can be written.
+
+    `tmux` is what `tmux -V` says, or empty.
+    """
 
     folder: str
     shell: str
@@ -28,17 +31,15 @@ class Place(NamedTuple):
 
     @property
     def has_tmux(self) -> bool:
-        """Whether there is a tmux that we can speak to."""
-        return bool(self.tmux) and self.version >= OLDEST_TMUX
+        """Whether there is a tmux that we can speak to, and a place for its socket."""
+        return bool(self.tmux and self.folder) and self.version >= OLDEST_TMUX
 
 
 async def prepare(sandbox: Sandbox) -> Place:
-    """Make the place and look round; `SandboxError` (image_unusable) where nothing can be written at all."""
+    """Make the place and look round. Raises `SandboxError`."""
     done = await sandbox.exec(scripts.PREPARE, timeout=PREPARE_SECONDS, user="0", cwd="/")
-    base, bash, tmux = (*done.output.decode("utf-8", "replace").strip().split(" ", 2), "", "", "")[:3]
-    if not base.startswith("/"):
-        raise SandboxError("image_unusable", f"no folder for a terminal can be made: {done.output!r}")
-    shell = "bash --login" if bash.startswith("/") else "sh"
-    return Place(
-        f"{base}/{secrets.token_hex(6)}", shell, tmux.strip() if tmux.strip() != scripts.NOT_THERE else ""
-    )
+    words = done.output.decode("utf-8", "replace").strip().split(" ", 2)
+    if len(words) < len(Place._fields):
+        raise SandboxError("image_unusable", f"a terminal cannot be prepared: {done.output!r}")
+    base, bash, tmux = ("" if word == scripts.NOT_THERE else word for word in words)
+    return Place(base and f"{base}/{secrets.token_hex(6)}", "bash --login" if bash else "sh", tmux)

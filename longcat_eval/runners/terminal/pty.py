@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from longcat_eval.protocols import Sandbox, SandboxError, SandboxStream
 from longcat_eval.runners.terminal import scripts
 from longcat_eval.runners.terminal.emulator import Emulator
-from longcat_eval.runners.terminal.jobs import Process
+from longcat_eval.runners.terminal.jobs import Process, read_process
 from longcat_eval.runners.terminal.keys import key_bytes, printable
 from longcat_eval.runners.terminal.place import Place
 from longcat_eval.runners.terminal.session import COLUMNS, ROWS
@@ -146,7 +146,7 @@ async def _first_line(stream: SandboxStream) -> tuple[int, str, bytes]:
     except TimeoutError:
         raise SandboxError("exec_stuck", f"no terminal opens within {OPEN_SECONDS:g} s") from None
     line, _, rest = said.partition(b"\n")
-    pid, _, tty = line.decode("utf-8", "replace").strip().partition(" ")
-    if not (pid.isdecimal() and tty.startswith("/dev/")):
+    process = read_process(line.decode("utf-8", "replace"))
+    if process is None or not process.tty:
         raise SandboxError("image_unusable", f"no terminal opens: {said.decode('utf-8', 'replace').strip()}")
-    return int(pid), tty, rest
+    return process.pid, process.tty, rest

@@ -4,11 +4,12 @@ NOT_THERE = "-"
 
 PREPARE = f"""
 exec 2>/dev/null
+umask 0
 base={NOT_THERE}
 for d in /run /var/run /var/lib /dev/shm /var/tmp /tmp; do
   [ -d "$d" ] || continue
   b=$d/.lceval-terminals
-  if mkdir -p "$b" && chmod 1777 "$b"; then base=$b; break; fi
+  if mkdir -p -m 1777 "$b"; then base=$b; break; fi
 done
 bash=$(command -v bash) || bash={NOT_THERE}
 version={NOT_THERE}
@@ -91,7 +92,9 @@ input waits there unread (bash alone can tell). `drain` reads away what was type
 
 START_PTY = """
 stty rows 40 cols 160 2>/dev/null
-echo "$$ $(readlink /proc/self/fd/0 || tty)"
+read -r stat </proc/$$/stat
+echo "$stat"
 exec $1
 """
-"""$1 is the command of the shell; says its process id and its terminal first."""
+"""$1 is the command of the shell, which begins by a line of /proc: its process id, and its terminal's
+number."""
