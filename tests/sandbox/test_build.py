@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from longcat_eval.runners.sandbox.service import Recipe
 
 pytestmark = pytest.mark.docker
 MINE = "build-test"
+Shown = Callable[[str, str], Awaitable[str]]
 
 HEREDOCS = """# syntax=docker/dockerfile:1
 FROM {base}
@@ -102,13 +103,22 @@ async def build(
     return await builder.build(made, name=MINE, digest=digest, seconds=seconds, base_map=base_map or {})
 
 
-def shown(image: str, command: str) -> str:
-    with connect() as client:
-        output: bytes = client.containers.run(image, ["sh", "-c", command], remove=True)
-    return output.decode()
+@pytest.fixture
+def shown(sandboxes: DockerSandboxes) -> Shown:
+    """What a command prints in a container of an image."""
+
+    async def run(image: str, command: str) -> str:
+        sandbox = await sandboxes.start(image)
+        done = await sandbox.exec(command, timeout=30)
+        await sandbox.stop()
+        return done.output.decode()
+
+    return run
 
 
-async def test_a_context_comes_over_as_it_is(builder: ImageBuilder, shell_image: str, tmp_path: Path) -> None:
+async def test_a_context_comes_over_as_it_is(
+    builder: ImageBuilder, shown: Shown, shell_image: str, tmp_path: Path
+) -> None:
     text = f"FROM {shell_image}\nWORKDIR /w\nCOPY . .\n"
     write(tmp_path, Dockerfile=text, a__run="#!/bin/sh\n", skip__x="", skip__keep="k")
     (tmp_path / "a/b c").write_text("x")
@@ -118,43 +128,43 @@ async def test_a_context_comes_over_as_it_is(builder: ImageBuilder, shell_image:
     (tmp_path / ".dockerignore").write_text("# no\nskip/*\n!skip/keep\n")
     built = await build(builder, tmp_path)
     names = ".dockerignore Dockerfile a a/b@c a/run broken link skip skip/keep"
-    found = shown(built.image, "find . -mindepth 1 | sort | tr ' ' @").split()
+    found = (await shown(built.image, "find . -mindepth 1 | sort | tr ' ' @")).split()
     assert found == [f"./{name}" for name in names.split()]
-    assert shown(built.image, "stat -c '%a %u' a/run; readlink link broken").split() == [
+    assert (await shown(built.image, "stat -c '%a %u' a/run; readlink link broken")).split() == [
         "751",
         "0",
         "a/run",
         "/nowhere",
     ]
-    assert shown(built.image, "cat Dockerfile") == text
+    assert await shown(built.image, "cat Dockerfile") == text
 
 
 async def test_without_an_ignore_file_none_appears(
-    builder: ImageBuilder, shell_image: str, tmp_path: Path
+    builder: ImageBuilder, shown: Shown, shell_image: str, tmp_path: Path
 ) -> None:
     write(tmp_path, sub__Dockerfile=f"FROM {shell_image}\nCOPY . /w\n", x="")
     built = await build(builder, tmp_path, dockerfile="sub/Dockerfile")
-    assert shown(built.image, "ls -A /w").split() == ["sub", "x"]
+    assert (await shown(built.image, "ls -A /w")).split() == ["sub", "x"]
 
 
 async def test_heredocs_come_out_as_buildkit_makes_them(
-    builder: ImageBuilder, shell_image: str, tmp_path: Path
+    builder: ImageBuilder, shown: Shown, shell_image: str, tmp_path: Path
 ) -> None:
     write(tmp_path, Dockerfile=HEREDOCS.format(base=shell_image))
     built = await build(builder, tmp_path, args={"NAME": "you"})
     command = "cd /w; cat plain d/a d/b run shell script; stat -c %a plain d/a; ls -A context"
-    assert shown(built.image, command) == MADE
+    assert await shown(built.image, command) == MADE
 
 
 async def test_several_sources_arguments_and_target(
-    builder: ImageBuilder, shell_image: str, tmp_path: Path
+    builder: ImageBuilder, shown: Shown, shell_image: str, tmp_path: Path
 ) -> None:
     text = "ARG BASE\nFROM $BASE AS one\nCOPY a b /d\nCOPY *.x /e\nFROM one AS two\nRUN touch /two\n"
     write(tmp_path, Dockerfile=text, a="", b="")
     (tmp_path / "1.x").touch()
     (tmp_path / "2.x").touch()
     built = await build(builder, tmp_path, args={"BASE": shell_image}, target="one")
-    assert shown(built.image, "ls /d /e; ls / | grep two || true").split() == [
+    assert (await shown(built.image, "ls /d /e; ls / | grep two || true")).split() == [
         "/d:",
         "a",
         "b",
@@ -275,12 +285,14 @@ async def test_what_cannot_be_built_says_why(
     assert words in str(failed.value)
 
 
-async def test_a_base_is_mapped(builder: ImageBuilder, shell_image: str, tmp_path: Path) -> None:
+async def test_a_base_is_mapped(
+    builder: ImageBuilder, shown: Shown, shell_image: str, tmp_path: Path
+) -> None:
     write(tmp_path, Dockerfile="FROM no.where/x:1\nCOPY --from=no.where/y /etc/passwd /p\n")
     built = await build(builder, tmp_path, base_map={"no.where/*": shell_image})
     assert built.bases["no.where/x:1"].name == shell_image
     assert not built.stand_ins
-    assert shown(built.image, "head -c 4 /p") == "root"
+    assert await shown(built.image, "head -c 4 /p") == "root"
 
 
 async def test_sandboxes_build_and_start(

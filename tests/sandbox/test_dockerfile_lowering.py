@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longcat_eval.runners.sandbox.base_images import Base
@@ -183,7 +183,7 @@ def test_a_builder_that_knows_keeps_its_words() -> None:
     assert not lowered.problems
     assert lowered.text.splitlines()[1:3] == [
         "RUN --mount=type=secret,id=x a",
-        f'COPY --from={lowered.helper} ["/0/E", "/x/"]',
+        f'COPY --from={lowered.helper} --chmod=7 ["/0/E", "/x/"]',
     ]
 
 
@@ -216,6 +216,7 @@ def test_bases_are_replaced() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longcat_eval.runners.sandbox.build_context import context_matches
@@ -141,6 +141,7 @@ def test_env_in_both_forms() -> None:
     assert assign("A x  y $B", values, "\\")["A"].text == "x  y 2"
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_any_text_is_read(text: str) -> None:
     file = parse(text)
@@ -150,12 +151,14 @@ def test_any_text_is_read(text: str) -> None:
     external_images(file, {})
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_words_lose_nothing_but_blanks(text: str) -> None:
     joined = "".join(split_words(text))
     assert "".join(joined.split()) == "".join(text.split())
 
 
+@settings(deadline=None)
 @given(TEXT, st.dictionaries(st.sampled_from("aZ"), TEXT))
 def test_any_text_expands(text: str, values: dict[str, str]) -> None:
     expand(text, values)
@@ -163,6 +166,7 @@ def test_any_text_expands(text: str, values: dict[str, str]) -> None:
     assert expand(plain, values).text == plain
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab $\\'\"\t<E", max_size=8), max_size=5), st.booleans())
 def test_a_quoted_heredoc_comes_out_as_it_went_in(lines: list[str], chomps: bool) -> None:
     content = "".join(f"{line}\n" for line in lines)

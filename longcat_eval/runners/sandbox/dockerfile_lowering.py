@@ -248,7 +248,7 @@ class _Lowering:
         outside = [word for word in sources if word not in inline]
         lines = []
         if inline:
-            lines.append(self._copy_inline(one, flags, heredocs, target, chmod))
+            lines.append(self._copy_inline(one, flags, heredocs, target))
         if outside:
             rest = json.dumps([*outside, target]) if exec_form else " ".join([*outside, target])
             lines += [_join(one.keyword, flags, rest, one), *([] if inline else _bodies(one, self._native))]
@@ -277,14 +277,15 @@ class _Lowering:
         flags: tuple[str, ...],
         heredocs: tuple[Heredoc, ...],
         target: str,
-        chmod: str | None,
     ) -> str:
         """COPY from the helper image what the heredocs hold."""
         if one.onbuild or one.flag("from") is not None:
             self._problem(one, f"a heredoc with {'ONBUILD' if one.onbuild else '--from'} needs BuildKit")
-        mode = int(chmod, 8) if chmod and re.fullmatch("[0-7]{3,4}", chmod) else 0o644
-        if chmod is not None and not re.fullmatch("[0-7]{3,4}", chmod):
+        chmod = one.flag("chmod")
+        octal = chmod is not None and re.fullmatch("[0-7]{3,4}", chmod) is not None
+        if chmod is not None and not octal and FLAGS not in self._native:
             self._problem(one, f"{one.keyword} --chmod={chmod} needs BuildKit")
+        mode = int(chmod, 8) if chmod is not None and octal else 0o644
         paths = []
         for heredoc in heredocs:
             if not re.fullmatch(r"[\w.+-]+", heredoc.name) or heredoc.name in (".", ".."):
@@ -293,7 +294,7 @@ class _Lowering:
             content = self._expanded(one, heredoc) if heredoc.expands else heredoc.text
             self._files[path] = Added(content.encode("utf-8", "surrogateescape"), mode)
             paths.append(f"/{path}")
-        kept = tuple(flag for flag in flags if flag.startswith("--chown"))
+        kept = tuple(flag for flag in flags if flag.startswith(("--chown=", "--chmod=")))
         return _join("COPY", (f"--from={_HELPER_MARK}", *kept), json.dumps([*paths, target]), one)
 
     def _expanded(self, one: Instruction, heredoc: Heredoc) -> str:
