@@ -62,12 +62,18 @@ async def get_many(open_stream: OpenStream, path: str, max_bytes: int) -> dict[s
 
 async def _feed(open_stream: OpenStream, arguments: Sequence[str], content: IO[bytes], path: str) -> None:
     async with _running(open_stream, arguments) as stream:
-        while piece := content.read(PIECE):
-            await stream.send(piece)
-        await stream.finish()
+        closed = None
+        try:
+            while piece := content.read(PIECE):
+                await stream.send(piece)
+            await stream.finish()
+        except SandboxError as error:  # it ended before it had read all, and may have said why
+            closed = error
         said = b"".join([piece async for piece in _pieces(stream)])
         if code := await stream.exit_code():
             raise _failure(code, path, said.decode("utf-8", "replace").strip())
+        if closed is not None:
+            raise closed
 
 
 async def _collect(

@@ -128,17 +128,17 @@ class _Reader(io.RawIOBase):
     """A file over chunks, as far as tarfile's streams need one."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks, self._ready = iter(chunks), b""
+        self._chunks, self._ready = iter(chunks), memoryview(b"")
 
     def read(self, size: int = -1) -> Any:
         """Return up to `size` bytes, fewer only at the end."""
         parts, missing = [], size
         while missing > 0:
             if not self._ready:
-                self._ready = next(self._chunks, b"")
+                self._ready = memoryview(next(self._chunks, b""))
                 if not self._ready:
                     break
-            parts.append(self._ready[:missing])
+            parts.append(bytes(self._ready[:missing]))
             missing -= len(parts[-1])
             self._ready = self._ready[len(parts[-1]) :]
         return b"".join(parts)
