@@ -203,11 +203,9 @@ class DockerSandboxes:
         """
         daemon = await self._connected()
         self._builder = self._builder or ImageBuilder(daemon, self._builds)
-        built = await self._builder.build(
+        return await self._builder.build(
             recipe, name=name, digest=digest, seconds=seconds, base_map=base_map, platform=platform
         )
-        await daemon.call(note_use, daemon.facts.id, built.image)
-        return built
 
     async def _open_one(
         self,
