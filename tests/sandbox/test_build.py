@@ -228,6 +228,7 @@ async def test_a_failure_has_the_log_and_is_remembered(
     assert "worse" in str(failed.value)
     assert "first-1-line" not in str(failed.value)
     assert "first-1-line\n" in failed.value.log
+    assert "\x1b" not in failed.value.log
     with pytest.raises(BuildError) as again:
         await build(builder, tmp_path)
     assert again.value is failed.value

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import IO, Any
 from urllib.parse import urlencode
@@ -15,6 +16,9 @@ from longcat_eval.protocols import SandboxError
 from longcat_eval.runners.sandbox.hijack import Connection, Endpoint
 
 PIECE_BYTES = 1 << 20
+_RED = re.compile(r"\x1b\[(91|0)m")
+"""Around each piece of stderr, wherever it was cut."""
+
 Say = Callable[[str], None]
 
 
@@ -94,8 +98,10 @@ async def _answer(reader: asyncio.StreamReader, say: Say) -> str:
         if refused := event.get("error"):
             raise RefusedError(str(refused).strip())
         image = (event.get("aux") or {}).get("ID") or image
-        if said := event.get("stream") or ("" if "progress" in event else event.get("status")):
-            say(said if said.endswith("\n") else f"{said}\n")
+        if said := event.get("stream"):
+            say(_RED.sub("", said))
+        elif (news := event.get("status")) and "progress" not in event:
+            say(f"{news}\n")
     if not image:
         raise SandboxError("daemon_lost", "build: the daemon closed the connection before the end")
     return image
