@@ -20,6 +20,7 @@ from longcat_eval.protocols import Sandbox
 from longcat_eval.runners.sandbox.container import DockerSandbox
 from longcat_eval.runners.sandbox.daemon import connect
 from longcat_eval.runners.sandbox.host_image import SHELL_PACKAGES, build_host_image
+from longcat_eval.runners.sandbox.networks import find_belongings
 from longcat_eval.runners.sandbox.sandboxes import DockerSandboxes
 
 SCRIPT = Path(__file__).resolve().parents[1] / ".ci" / "docker.sh"
@@ -90,6 +91,14 @@ async def sandboxes(docker_daemon: None) -> AsyncIterator[DockerSandboxes]:
 async def sandbox(sandboxes: DockerSandboxes, shell_image: str) -> DockerSandbox:
     """One sandbox with small limits."""
     return await sandboxes.start(shell_image, memory_bytes=256 << 20, pids=64, cpus=1)
+
+
+def left(run: str) -> list[str]:
+    """What exists of a run on the daemon: containers, networks and volumes."""
+    with connect() as client:
+        found = client.api.containers(all=True, filters={"label": [f"lceval.run={run}"]})
+        things = find_belongings(client.api, f"lceval.run={run}")
+    return [entry["Names"][0] for entry in found] + [thing.name for thing in things]
 
 
 async def processes(sandbox: Sandbox, program: str) -> int:

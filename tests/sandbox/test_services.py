@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker_fixtures import left
 
 from longcat_eval.protocols import SandboxError
 from longcat_eval.runners.sandbox.daemon import connect
 from longcat_eval.runners.sandbox.limits import DOCKER_CAPABILITIES, GIB, Limits
-from longcat_eval.runners.sandbox.networks import create_network, find_belongings
+from longcat_eval.runners.sandbox.networks import create_network
 from longcat_eval.runners.sandbox.sandboxes import DockerSandboxes
 from longcat_eval.runners.sandbox.service import Healthcheck, Service, Volume
 from longcat_eval.runners.sandbox.service_options import check_order, service_options
@@ -35,14 +36,6 @@ def client(image: str, **more: Any) -> Service:
 def server(image: str, **more: Any) -> Service:
     """A service that becomes ready after a second."""
     return Service(name="server", image=image, command=("sh", "-c", SERVE), **more)
-
-
-def left(run: str) -> list[str]:
-    """What exists of a run on the daemon."""
-    with connect() as one:
-        found = one.api.containers(all=True, filters={"label": [f"lceval.run={run}"]})
-        things = find_belongings(one.api, f"lceval.run={run}")
-    return [entry["Names"][0] for entry in found] + [thing.name for thing in things]
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.protocols import SandboxError
 from longcat_eval.runners.sandbox import scripts
 from longcat_eval.runners.sandbox.build import Built, ImageBuilder, Method
+from longcat_eval.runners.sandbox.compose_cli import ComposeProject, ComposeStart
 from longcat_eval.runners.sandbox.container import DockerSandbox
 from longcat_eval.runners.sandbox.daemon import Daemon, connect, translated
 from longcat_eval.runners.sandbox.disk import POLL_SECONDS, watch_disk
@@ -109,7 +110,6 @@ class DockerSandboxes:
         network: bool,
         kind: str = "agent",
         name: str = "",
-        seconds: float | None = None,
         **limits: Any,
     ) -> DockerGroup:
         """Start services, whose images are there, as one machine that takes one slot; `main` is the agent's.
@@ -119,8 +119,6 @@ class DockerSandboxes:
         `network_exhausted`, `service_unhealthy` where one that others wait for does not become so.
         """
         bounds = replace(self.limits, **limits)
-        if seconds is not None:
-            bounds = replace(bounds, seconds=seconds)
         check_order(services, main)
 
         def opened(daemon: Daemon, free: Callable[[], None]) -> Coroutine[Any, Any, DockerGroup]:
@@ -130,6 +128,33 @@ class DockerSandboxes:
                 self, daemon, project, services, main, bounds, network=network, kind=kind, name=name
             )
             return start.open(free)
+
+        return await self._in_slot(kind, opened)
+
+    async def start_composed(
+        self,
+        project: ComposeProject,
+        *,
+        network: bool,
+        kind: str = "agent",
+        name: str = "",
+        **limits: Any,
+    ) -> DockerGroup:
+        """The same by Docker Compose's own command line; `EnvironmentUnusableError` where it is not there."""
+        bounds = replace(self.limits, **limits)
+
+        def opened(daemon: Daemon, free: Callable[[], None]) -> Coroutine[Any, Any, DockerGroup]:
+            labels = own_labels(self.run, kind, name, time.time() + bounds.seconds)
+            return ComposeStart(
+                self,
+                daemon,
+                f"lceval-{self.run}-{self._next()}",
+                project,
+                bounds,
+                labels,
+                network=network,
+                read_image=read_image,
+            ).open(free)
 
         return await self._in_slot(kind, opened)
 
