@@ -24,6 +24,7 @@ from longcat_eval.runners.sandbox.base_images import (
 )
 from longcat_eval.runners.sandbox.daemon import connect
 from longcat_eval.runners.sandbox.dockerfile import parse
+from longcat_eval.runners.sandbox.image_store import read_ledger
 
 UBUNTU, PYTHON = "ghcr.io/laude-institute/t-bench/ubuntu-24-04:20250624", "python:3.13-slim-bookworm"
 
@@ -44,6 +45,9 @@ class FakeDaemon:
             "WorkingDir": "/app",
         }
         return {"Id": f"sha256:{name}", "Config": config}
+
+    def info(self) -> dict[str, str]:
+        return {"ID": "fake"}
 
     def pull(self, repository: str, tag: str, **options: Any) -> list[dict[str, str]]:
         name = f"{repository}:{tag}"
@@ -108,6 +112,7 @@ def test_a_local_image_goes_before_a_stand_in_and_a_map_before_both() -> None:
     assert resolve_bases(daemon, [PYTHON], {"python:*": "mine:1"})[PYTHON].origin == "mapped"
     assert resolve_bases(daemon, [PYTHON], {PYTHON: PYTHON})[PYTHON].name == PYTHON
     assert daemon.pulled == [PYTHON]
+    assert list(read_ledger()["fake"]) == [PYTHON]
 
 
 def test_what_stands_on_a_stand_in_says_so() -> None:

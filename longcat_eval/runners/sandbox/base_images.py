@@ -120,11 +120,12 @@ def resolve_bases(
 
 
 def _pull(api: Any, reference: str, name: str, stand_in: StandIn | None) -> Mapping[str, Any]:
-    from longcat_eval.runners.sandbox.image_store import pull_once
+    from longcat_eval.runners.sandbox.image_store import daemon_id, note_built, pull_once
 
     refused = pull_once(api, name)
     about = inspect(api, name)
     if about is not None:
+        note_built(api, daemon_id(api), name)
         return about
     remedy = f"map it to one that is here with --base-image-map {reference}=IMAGE"
     if stand_in is not None:

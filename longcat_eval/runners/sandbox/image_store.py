@@ -74,7 +74,7 @@ def note_use(daemon: str, name: str) -> None:
 
 
 def note_built(api: "APIClient", daemon: str, name: str) -> None:
-    """Remember an image that this tool built, to be evicted like one that it pulled."""
+    """Remember an image that this tool built or built on, to be evicted like one that was asked for."""
     now = time.time()
     with ledger_for_update() as ledger:
         ledger.setdefault(daemon, {})[name] = Pulled(image_id(api, name), now, now)
