@@ -1,0 +1,1 @@
+"""LongCat-Flash-Lite, computed here: the local reference implementation and its server."""
