@@ -12,7 +12,7 @@ from longcat_eval.runners.terminal.session import Terminal
 
 pytestmark = pytest.mark.docker
 
-DEAF = 'python3 -c \'import signal,time; signal.pthread_sigmask(0,range(1,32)); open("/tmp/deaf","a").write("x"); time.sleep(1000)\''
+DEAF = "python3 -c 'import signal, time; signal.pthread_sigmask(0, range(1, 32)); time.sleep(1000)'"
 
 
 @pytest.mark.parametrize(

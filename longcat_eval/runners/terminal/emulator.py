@@ -1,6 +1,7 @@
 """The screen of a pseudo-terminal, kept on our side by pyte, with what it lacks: scrollback and a second
 screen."""
 
+import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -15,13 +16,21 @@ _PRIVATE = 5
 """pyte shifts the numbers of private modes by this many bits."""
 _SECOND_SCREEN = frozenset({47, 1047, 1049})
 _APPLICATION_ARROWS = 1 << _PRIVATE
+_INSERT = 4
+LONGEST_STRING = 1 << 16
+LEAST_SKIMMED = 4 * ROWS
+_STRING = re.compile(rb"\x1b[PX^_k].*?(?:\x1b\\|\x07)", re.DOTALL)
+"""DCS, SOS, PM, APC, and the title that TERM=screen sets."""
+_UNFINISHED = re.compile(rb"\x1b(?:[PX^_k].*)?\Z", re.DOTALL)
+_PLAIN_LINES = re.compile(rb"[\x20-\x7e]*(?:\r\n[\x20-\x7e]*)*")
 
 
 class Emulator:
     """Takes what programs print; has the screen and the lines that left it at the top.
 
     `answer` gets what a terminal says by itself, when a program asks it where its cursor is and the like.
-    Where pyte is not installed the constructor raises `EnvironmentUnusableError`.
+    `title` is the last that was set. Where pyte is not installed the constructor raises
+    `EnvironmentUnusableError`.
     """
 
     def __init__(self, answer: Callable[[bytes], None]) -> None:
@@ -29,13 +38,12 @@ class Emulator:
         self._screen = screen_class(COLUMNS, ROWS)
         self._screen.answer = answer
         self._stream = stream_class(self._screen)
+        self._held = b""
 
     def feed(self, data: bytes) -> None:
-        """Take bytes; a sequence that pyte stumbles over is left out."""
-        try:
-            self._stream.feed(data)
-        except Exception:  # noqa: BLE001 - programs print anything, and pyte's handlers trust their arguments
-            self._stream = _classes()[1](self._screen)
+        """Take bytes; what pyte does not know or stumbles over is left out."""
+        data = self._without_strings(self._held + data)
+        self._stream.feed(self._skimmed(data) if len(data) >= LEAST_SKIMMED else data)
 
     def rows(self) -> list[str]:
         """The visible rows, blanks at their ends dropped."""
@@ -46,9 +54,43 @@ class Emulator:
         return list(self._screen.past)
 
     @property
+    def title(self) -> str:
+        """What OSC 0 or 2 said last."""
+        return str(self._screen.title)
+
+    @property
     def application_arrows(self) -> bool:
         """Whether a program wants the other sequences for the arrows (DECCKM)."""
         return _APPLICATION_ARROWS in self._screen.mode
+
+    def _without_strings(self, data: bytes) -> bytes:
+        """Drop control strings, which pyte would print; hold back one that has not ended yet."""
+        data = _STRING.sub(b"", data)
+        opened = _UNFINISHED.search(data)
+        self._held = data[opened.start() :] if opened else b""
+        if len(self._held) > LONGEST_STRING:
+            self._held = b""
+        return data[: opened.start()] if opened else data
+
+    def _skimmed(self, data: bytes) -> bytes:
+        """Put plain lines that scroll through into the scrollback, return the rest.
+
+        The same as pyte does, at many times its speed: a flood must not bury what comes after it.
+        """
+        screen, stream = self._screen, self._stream
+        first = data.find(b"\n") + 1
+        stream.feed(data[:first])
+        bottom = (screen.cursor.x, screen.cursor.y) == (0, ROWS - 1) and not screen.buffer[ROWS - 1]
+        lines = data[first:].split(b"\r\n")
+        through = len(lines) - ROWS - 1
+        plain = _PLAIN_LINES.fullmatch(data, first) is not None and max(map(len, lines)) <= COLUMNS
+        if not (bottom and plain and through > 0 and stream.at_rest and screen.simple):
+            return data[first:]
+        screen.past.extend(self.rows()[:-1])
+        screen.past.extend(line.decode("ascii").rstrip(" ") for line in lines[:through])
+        screen.buffer.clear()
+        screen.cursor.y = 0
+        return b"\r\n".join(lines[through:])
 
 
 def text_of(row: Mapping[int, Any]) -> str:
@@ -76,6 +118,11 @@ def _classes() -> tuple[Any, Any]:
             self.answer: Callable[[bytes], None] = lambda data: None
             self.first: Any = None
             super().__init__(columns, lines)
+
+        @property
+        def simple(self) -> bool:
+            """Whether text goes on line after line, as it does without any of the modes for more."""
+            return self.first is None and self.margins is None and _INSERT not in self.mode
 
         def index(self) -> None:
             """Move down a line; what leaves the first screen at the top is kept."""
@@ -119,4 +166,18 @@ def _classes() -> tuple[Any, Any]:
             """Answer a program's question."""
             self.answer(data.encode())
 
-    return Screen, pyte.ByteStream
+    class Stream(pyte.ByteStream):
+        """pyte's, which goes on where one of its handlers does not take its arguments."""
+
+        @property
+        def at_rest(self) -> bool:
+            """Whether the next byte begins a character and no sequence is under way."""
+            return bool(self._taking_plain_text) and not self.utf8_decoder.getstate()[0]
+
+        def _send_to_parser(self, data: str) -> bool | None:
+            try:
+                return super()._send_to_parser(data)
+            except Exception:  # noqa: BLE001 - programs print anything, and the handlers trust it
+                return self._taking_plain_text
+
+    return Screen, Stream

@@ -3,6 +3,7 @@ here."""
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Mapping, Sequence
 
 from longcat_eval.protocols import Sandbox, SandboxError, SandboxStream
@@ -15,10 +16,10 @@ from longcat_eval.runners.terminal.session import COLUMNS, ROWS
 from longcat_eval.runners.terminal.shell import ShellTerminal
 
 OPEN_SECONDS = 60.0
-CHUNK, SLICE = 1 << 15, 1 << 11
+CHUNK, SLICE = 1 << 16, 1 << 12
 """Bytes read and emulated at once: other work goes on in between."""
 PIECE = 4096
-WRITE_SECONDS, CATCH_UP_SECONDS = 0.2, 1.0
+WRITE_SECONDS, CATCH_UP_SECONDS, PRINTED_SECONDS = 0.2, 1.0, 30.0
 TERM = "screen"
 """Knows the sequences that `keys.key_bytes` sends, and is in every terminfo."""
 
@@ -38,6 +39,7 @@ class PtyTerminal(ShellTerminal):
         self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
         self._level = asyncio.Event()
         self._level.set()
+        self._news = asyncio.Event()
         self._over = False
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._write())]
 
@@ -77,6 +79,18 @@ class PtyTerminal(ShellTerminal):
     def _is_shell(self, process: Process) -> bool:
         return process.pid == self._pid
 
+    async def _all_printed(self) -> None:
+        """Printed behind it, a title of ours comes to us behind it."""
+        if self._over:
+            return
+        title = f"lceval-{secrets.token_hex(4)}"
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PRINTED_SECONDS):
+                await self._watch.mark(title)
+                while self._emulator.title != title and not self._over:
+                    self._news.clear()
+                    await self._news.wait()
+
     def _put(self, data: bytes) -> None:
         for at in range(0, len(data), PIECE):
             self._outgoing.put_nowait(data[at : at + PIECE])
@@ -105,9 +119,11 @@ class PtyTerminal(ShellTerminal):
                     self._emulator.feed(data[at : at + SLICE])
                     await asyncio.sleep(0)
                 self._level.set()
+                self._news.set()
         finally:
             self._over = True
             self._level.set()
+            self._news.set()
 
     async def _caught_up(self) -> None:
         """Wait until what has come is on the screen; a program that prints without end is not waited for."""

@@ -76,9 +76,10 @@ drain() {{
   stty -F "$tty" -icanon -echo min 0 time 2 && cat <"$tty" >/dev/null
   stty -F "$tty" "$m"
 }}
+mark() {{ printf '\033]2;%s\033\\' "$1" >"$tty"; }}
 signal() {{ s=$1; shift; for p; do kill -"$s" "$p"; done; }}
 while read -r id what rest; do
-  case $what in table|look|drain|signal) $what $rest;; esac
+  case $what in table|look|drain|mark|signal) $what $rest;; esac
   echo "{WATCH_END}$id"
 done
 """
@@ -88,7 +89,8 @@ look into another user's processes.
 
 `look PID` gives its stat line, voluntary context switches, what it waits in, the terminal's mode, and whether
 input waits there unread (bash alone can tell). `drain` reads away what was typed until nothing has come for
-0.2 s, and because signal characters go on to be signals, so do those behind it in the queue."""
+0.2 s, and because signal characters go on to be signals, so do those behind it in the queue. `mark` prints a
+title behind all that was printed so far."""
 
 START_PTY = """
 stty rows 40 cols 160 2>/dev/null

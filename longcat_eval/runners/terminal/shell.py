@@ -56,15 +56,19 @@ class ShellTerminal:
                 before = await self._before() if await self._shell() else None
                 await self._type_text(f"{command}\r")
                 self._typed += len(command)
-                return before is None or await self._ended(before)
+                if before is not None:
+                    await self._ended(before)
         except TimeoutError:
             return False
+        await self._all_printed()
+        return True
 
     async def freeze(self) -> None:
         """End what runs in the foreground and stop the shell for good; see `session.Terminal`."""
         if await self._shell():
             await self._job_control("STOP")
             await self._end_job()
+            await self._all_printed()
 
     async def end_foreground(self) -> bool:
         """End what runs in the foreground and leave the shell at an empty prompt; see `session.Terminal`."""
@@ -86,6 +90,7 @@ class ShellTerminal:
                 async with asyncio.timeout(PROMPT_SECONDS):
                     if look is not None and await self._ended(_Before(self._shell_pid, look.switches)):
                         self._typed = 0
+                        await self._all_printed()
                         return await self._watch.look(self._shell_pid) is not None
         return False
 
@@ -96,6 +101,9 @@ class ShellTerminal:
     async def _type_text(self, text: str) -> None:
         """Type literally, in one piece if it is not long."""
         raise NotImplementedError
+
+    async def _all_printed(self) -> None:
+        """Wait until what has been printed so far can be seen."""
 
     def _is_shell(self, process: Process) -> bool:
         """Whether this is the terminal's shell."""

@@ -72,6 +72,10 @@ class Watch:
         """Read away what was typed and not read."""
         await self._ask("drain")
 
+    async def mark(self, title: str) -> None:
+        """Print a title behind all that was printed on the terminal so far."""
+        await self._ask(f"mark {title}")
+
     async def close(self) -> None:
         """End the helper."""
         stream, self._stream = self._stream, None
