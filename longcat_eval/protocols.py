@@ -193,8 +193,9 @@ class SandboxError(Exception):
     """A sandbox that cannot be had or went away: the attempt is invalid, not the model's doing.
 
     `reason` is image_missing, image_unusable, disk_full, container_lost, exec_stuck, daemon_error or
-    daemon_lost; and disk_budget or deadline, where what ran inside used up what it may: those are the
-    agent's doing if an agent ran there.
+    daemon_lost, where images are built build_failed or build_timeout, of several services service_unhealthy,
+    network_exhausted or compose_failed; and disk_budget or deadline, where what ran inside used up what it
+    may: those are the agent's doing if an agent ran there.
     """
 
     def __init__(self, reason: str, message: str) -> None:
