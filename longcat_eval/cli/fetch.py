@@ -43,6 +43,10 @@ def _fetch(name: str, options: DataOptions) -> str:
         from longcat_eval.tasks.swe.package import fetch_swebench
 
         fetch_swebench()
+    if name == "terminal-bench":
+        from longcat_eval.tasks.terminal.source import fetch_core
+
+        fetch_core()
     if name.startswith("tau2-"):
         _fetch_tau2(options)
     data = load_task(name).load(options)

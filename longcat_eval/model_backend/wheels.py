@@ -1,9 +1,10 @@
-"""One pinned wheel from the user's package index, without its dependencies, checked."""
+"""One pinned file from the user's package index, without its dependencies, checked."""
 
 import hashlib
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from longcat_eval.errors import EnvironmentUnusableError
@@ -17,12 +18,24 @@ def download_wheel(
     """Let pip download the wheel `name==version` into `folder` and return it, checked.
 
     It is the user's own pip, so indexes, proxies and certificates are those of the user. `platform` is the
-    wheel's tag where it is for another machine than this one. Raises `EnvironmentUnusableError`, with `remedy`
-    at its end where pip could not download.
+    wheel's tag where it is for another machine than this one. Raises `EnvironmentUnusableError`, with
+    `remedy` at its end where pip could not download.
     """
+    flags = ["--only-binary", ":all:", *(("--platform", platform) if platform else ())]
+    return _download(requirement, known_sha256, folder, remedy, flags)
+
+
+def download_source(requirement: str, known_sha256: str, folder: Path, remedy: str) -> Path:
+    """The same for the source distribution; nothing of it is built, and no Python version refused."""
+    name = requirement.partition("==")[0]
+    return _download(
+        requirement, known_sha256, folder, remedy, ["--no-binary", name, "--ignore-requires-python"]
+    )
+
+
+def _download(requirement: str, known_sha256: str, folder: Path, remedy: str, flags: Sequence[str]) -> Path:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download"]
-    command += ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
-    command += [*(("--platform", platform) if platform else ()), requirement]
+    command += ["--quiet", "--no-deps", "--dest", str(folder), *flags, requirement]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=DOWNLOAD_TIMEOUT, check=False
@@ -35,12 +48,12 @@ def download_wheel(
         raise EnvironmentUnusableError(
             f"pip cannot download {requirement} ({pip_error(done.stderr)}); {remedy}"
         )
-    wheel = next(folder.glob("*.whl"))
-    if sha256(wheel) != known_sha256:
+    file = next(path for path in folder.iterdir() if path.is_file())
+    if sha256(file) != known_sha256:
         raise EnvironmentUnusableError(
             f"{requirement} from your index is not the known file: its sha256 differs"
         )
-    return wheel
+    return file
 
 
 def pip_error(stderr: str) -> str:

@@ -68,5 +68,7 @@ def make_agent(name: str, prompts: str = "own") -> TerminalAgent:
     if name in PROMPTED:
         return PROMPTED[name](prompts)
     if prompts != "own" and name not in WITHOUT_MODEL:
-        raise UsageError(f"--prompt-source {prompts}: only {', '.join(PROMPTED)} have other prompts than ours")
+        raise UsageError(
+            f"--prompt-source {prompts}: only {', '.join(PROMPTED)} have other prompts than ours"
+        )
     return OTHERS[name]()
