@@ -3,7 +3,8 @@
 The answer is the first object whose braces balance, quotes minded from the beginning of the reply on. Failing
 that, two corrections are tried in turn: braces that are missing at the end, then the first object in the
 reply, at most one level deep, that is JSON. Where the task is complete, commands that cannot be read are a
-warning. terminal-bench 0.2.18 reads the same, but warns of an empty command for its missing newline too.
+warning. terminal-bench 0.2.18 reads the same, but warns of an empty command for its missing newline too. That
+there is no object is an error here, and not the same words once more as a warning.
 
 The original raises on numbers and nestings that Python refuses and on durations beyond a float, which end its
 trial; here the first are errors that the model is told, and the last are as long as can be.
