@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# The version whose CPU wheel development machines have (a local version such as 2.13.0+cpu satisfies it and goes
+# before PyPI's, which brings gigabytes of CUDA). Elsewhere: make test TORCH="torch --index-url <the CPU index>".
+TORCH ?= torch==2.13.0
 
 .PHONY: demo test lint unit slow oracles bench docs clean
 
@@ -52,5 +55,6 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install -q $(TORCH)
 	$(BIN)/python -m pip install -q -e ".[dev]"
 	touch $@ $(VENV)/.demo
