@@ -27,8 +27,8 @@ class Deadline:
 
     @property
     def used(self) -> float:
-        """Seconds since the start, to the end if it came."""
-        return (self._ended or time.monotonic()) - self._began
+        """Seconds since the start, to the end if it came; 0 before."""
+        return (self._ended or time.monotonic()) - self._began if self._began else 0.0
 
     @property
     def overran(self) -> bool:

@@ -15,7 +15,6 @@ from longcat_eval.tasks.terminal.desk import Desk
 from longcat_eval.tasks.terminal.records import Step
 from longcat_eval.tasks.terminal.reference_agents import EmptyAgent, OracleAgent
 
-DEFAULT = "terminus-2"
 WITHOUT_MODEL = ("oracle", "empty")
 
 
@@ -58,6 +57,7 @@ OTHERS: Mapping[str, Callable[[], TerminalAgent]] = {
     "empty": EmptyAgent,
 }
 AGENTS = (*PROMPTED, *OTHERS)
+DEFAULT = AGENTS[0]
 
 
 def make_agent(name: str, prompts: str = "own") -> TerminalAgent:

@@ -17,9 +17,11 @@ from longcat_eval.runners.agent.episode import Episode
 from longcat_eval.runners.agent.limits import AgentLimits
 from longcat_eval.tasks.terminal.desk import Desk
 from longcat_eval.tasks.terminal.records import Keys, Oracle, Step
+from longcat_eval.tasks.terminal.uv_bootstrap import LOOK, asked_version, put_uv
 
 TB_SCRIPT = "/oracle/solution.sh"
 SOLUTION = "/solution"
+SETTLE_SECONDS = 10.0
 ANY_TIME = 7 * 24 * 3600.0
 """For commands that nothing but the agent's own clock ends."""
 
@@ -73,9 +75,9 @@ class OracleAgent(WithoutModel):
             raise SandboxError("no_solution", f"the task has no solution for {step.name or 'its one step'}")
         started = time.monotonic()
         try:
+            await _put_uv(desk, step.oracle)
             if step.oracle.keys:
-                for keys in step.oracle.keys:
-                    await _type(desk, keys, episode)
+                await _type_all(desk, step.oracle.keys, episode)
             elif step.verifier.kind == "pytest":
                 await _run_in_terminal(desk, step.oracle, episode)
             else:
@@ -86,6 +88,27 @@ class OracleAgent(WithoutModel):
             episode.end = ends.DISK
         episode.end = episode.end or ends.SUBMITTED
         episode.seconds = time.monotonic() - started
+
+
+async def _put_uv(desk: Desk, oracle: Oracle) -> None:
+    """What a solution would fetch as its tests do (`uv_bootstrap`)."""
+    if oracle.folder is None:
+        return
+    script = (oracle.folder / oracle.script).read_text(encoding="utf-8", errors="replace")
+    if version := asked_version(script):
+        looked = await desk.sandbox.exec(LOOK, timeout=60.0, user=desk.user or None)
+        await put_uv(desk.sandbox, version, looked.output.decode("utf-8", "replace"))
+
+
+async def _type_all(desk: Desk, every: Sequence[Keys], episode: Episode) -> None:
+    """Type one after another; after the last, wait for what is still under way.
+
+    terminal-bench gives it three seconds or more, by what it does before the tests.
+    """
+    for keys in every:
+        await _type(desk, keys, episode)
+    if not every[-1].block:
+        await (await desk.terminal()).run("true", SETTLE_SECONDS)
 
 
 async def _type(desk: Desk, keys: Keys, episode: Episode) -> None:

@@ -4,6 +4,8 @@ terminal-bench 1.x (Apache-2.0, the tasks of the card: core 0.1.1) and its succe
 (Apache-2.0, Terminal-Bench 2). The agents are `agents`, one attempt is `trial`.
 """
 
+import asyncio
+import os
 from collections.abc import Mapping, Sequence
 
 from msgspec import structs
@@ -44,6 +46,7 @@ class TerminalBench:
     def __init__(self) -> None:
         self._loaded: Loaded | None = None
         self._images = Images({})
+        self._processors = asyncio.Semaphore(os.cpu_count() or 1)
         self.use_agent(agents.DEFAULT)
 
     def use_agent(self, name: str, prompts: str = "own") -> None:
@@ -93,7 +96,8 @@ class TerminalBench:
         `images`, `image_ids` and `stand_ins`; `format`, `digest`, `final_only`; `outside_seconds`, which are
         neither the agent's nor the tests'; and `control` where the tests ran without the agent too.
         """
-        return await Trial(ctx, self.task_of(sample), self.agent, self._images, self.protocol.limits).run()
+        task, limits = self.task_of(sample), self.protocol.limits
+        return await Trial(ctx, task, self.agent, self._images, limits, self._processors).run()
 
     async def score(self, sample: Sample, transcript: Transcript, ctx: AttemptContext) -> Score:
         """Read logs and reward files again."""

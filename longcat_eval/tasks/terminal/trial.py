@@ -1,8 +1,9 @@
 """One attempt at a task, from its machine to what its tests left: the steps in their order."""
 
+import asyncio
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from longcat_eval.protocols import AttemptContext, SandboxError
@@ -13,7 +14,7 @@ from longcat_eval.runners.agent.episode import Episode, episode_record
 from longcat_eval.runners.agent.limits import agent_limits
 from longcat_eval.runners.sandbox.service import GroupSandboxes
 from longcat_eval.tasks.clock import Clock
-from longcat_eval.tasks.terminal.agents import TerminalAgent
+from longcat_eval.tasks.terminal.agents import WITHOUT_MODEL, TerminalAgent
 from longcat_eval.tasks.terminal.desk import Desk
 from longcat_eval.tasks.terminal.machine import (
     Images,
@@ -42,11 +43,13 @@ class Trial:
     agent: TerminalAgent
     images: Images
     limits: Mapping[str, float]
+    processors: asyncio.Semaphore
+    """Tests, and agents without a model, work and do not wait: so many at once as there are processors."""
     clock: Clock = field(init=False)
     sandboxes: GroupSandboxes = field(init=False)
     transcript: Transcript = field(init=False)
     busy: float = 0.0
-    """Seconds that belong to agents and tests."""
+    """Seconds that belong to agents and tests, and to waiting for their turn."""
 
     def __post_init__(self) -> None:
         self.sandboxes, self.transcript = groups_of(self.ctx.sandboxes), self.ctx.transcript()
@@ -115,8 +118,9 @@ class Trial:
             tested.append({**state, "seconds": 0.0, "rewards": {}})
             return False
         await self._work(step, desk)
-        self.clock.enter("testing")
-        result = await self._test(machine, step, desk)
+        async with self._turn():
+            self.clock.enter("testing")
+            result = await self._test(machine, step, desk)
         self.busy += result["seconds"]
         tested.append(result)
         if step is self.task.steps[-1]:
@@ -151,7 +155,7 @@ class Trial:
         limits, episode = agent_limits(self.limits), Episode()
         deadline = Deadline(self._agent_seconds(step), self.limits["timeout_grace_seconds"])
         try:
-            async with deadline.enforced(self.ctx):
+            async with self._turn(wanted=self.agent.name in WITHOUT_MODEL), deadline.enforced(self.ctx):
                 await self.agent.work(self.ctx, desk, step, episode, limits._replace(seconds=0.0), deadline)
         finally:
             episode.seconds = deadline.used
@@ -188,6 +192,17 @@ class Trial:
             "carried": {source: len(files) for source, files in carried.items()},
             "collect": problems,
         }
+
+    @asynccontextmanager
+    async def _turn(self, *, wanted: bool = True) -> AsyncIterator[None]:
+        """Wait for a processor; the wait counts for nobody."""
+        began = time.monotonic()
+        if not wanted:
+            yield
+            return
+        async with self.processors:
+            self.busy += time.monotonic() - began
+            yield
 
     async def _control(self, ready: Ready) -> str:
         """Run the last step's tests where no agent was: `failed` if they reach nothing there either."""

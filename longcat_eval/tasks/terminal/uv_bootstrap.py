@@ -1,8 +1,8 @@
-"""uv for tests that would fetch it: put into the container just before they run, from the wheel on PyPI.
+"""uv for the authors' scripts that would fetch it: put into the container before they run, from its wheel.
 
-Three of four tasks begin their tests with `curl -LsSf https://astral.sh/uv/…/install.sh | sh`, the commonest
-cause of a lost verdict that is nobody's doing. The installer finds the same version there, or is not reached,
-which then is of no matter. The agent never sees it.
+Three of four tasks begin their tests with `curl -LsSf https://astral.sh/uv/…/install.sh | sh`, and so do some
+solutions: the commonest cause of a lost verdict that is nobody's doing. The installer finds the same version
+there, or is not reached, which then is of no matter. An agent with a model never sees it.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ def asked_version(*scripts: str) -> str:
 async def put_uv(sandbox: Sandbox, version: str, looked: str) -> str:
     """Put uv where its installer would, over what is there as that does; return what was put.
 
-    `looked` is what `LOOK` printed there. Nothing is put, and returned, where the version is unknown here or
+    `looked` is what `LOOK` printed there for the script's user. Nothing is put, and returned, where the version is unknown here or
     the wheel cannot be had: the script then goes on as written.
     """
     words = looked.split()
