@@ -49,7 +49,7 @@ def test_every_format_passes_by_its_solution_and_not_by_nothing(
     toy.harbor_steps(tasks / "steps", terminal_image)
     ran = cli(*TASK, *ORACLE, "--dataset", tasks, "-o", "r")
     assert ran.code == 0, ran.err + ran.out
-    assert "100.00 (5/5)" in ran.out
+    assert "100.00‡ (5/5)" in ran.out
     assert "the oracle has not been tried here" in ran.out
     assert set(ends(tmp_path / "r").values()) == {("answered", "resolved", 1.0)}
     ran = cli(*TASK, *NULL, "--dataset", tasks, "-o", "n")
@@ -63,13 +63,16 @@ def test_the_agents_end_is_the_clocks_and_nothing_of_it_goes_on(
     cli: Cli, tmp_path: Path, terminal_image: str
 ) -> None:
     """Its foreground is dead when the tests look, its background lives, and the verdict is still made."""
-    look = 'grep -la "mark-%s" /proc/[0-9]*/cmdline 2>/dev/null | grep -v self | wc -l'
+    look = 'grep -la "[m]ark-%s" /proc/[0-9]*/cmdline 2>/dev/null | wc -l'
     tests = toy.CHECK + f"echo fore $({look % 'fore'}); echo back $({look % 'back'})\n"
-    solution = toy.SOLVE + "bash -c 'exec -a mark-back sleep 600' &\nbash -c 'exec -a mark-fore sleep 600'\n"
+    tests += "echo typed $(ls /app/typed-on 2>/dev/null | wc -l)\n"
+    typed = ("echo 42 >answer.txt", "bash -c 'exec -a mark-back sleep 600' &")
+    last = "bash -c 'exec -a mark-fore sleep 600'; touch typed-on"
+    keys = "".join(f"- command: {json.dumps(line)}\n  block: true\n" for line in (*typed, last))
     toy.terminal_bench(
         tmp_path / "tasks" / "slow",
         terminal_image,
-        solution=solution,
+        solution_yaml=keys,
         tests=tests,
         settings="max_agent_timeout_sec: 2\n",
     )
@@ -82,7 +85,8 @@ def test_the_agents_end_is_the_clocks_and_nothing_of_it_goes_on(
     assert found["agents"][0]["end"] == "wall_clock"
     (tested,) = found["tested"]
     assert "fore 0" in tested["log"], tested["log"]
-    assert "back 0" not in tested["log"], tested["log"]
+    assert "back 1" in tested["log"], tested["log"]
+    assert "typed 0" in tested["log"], tested["log"]
 
 
 @pytest.mark.parametrize(
@@ -206,9 +210,10 @@ def test_bad_words_are_refused_before_anything_starts(cli: Cli, tmp_path: Path, 
     assert not (tmp_path / "r").exists()
 
 
-def containers() -> int:
+def containers(sample: str) -> int:
     with connect() as client:
-        return len(client.api.containers(all=True, filters={"label": ["lceval.run"]}))
+        label = f"lceval.name=terminal-bench/{sample}#0"
+        return len(client.api.containers(all=True, filters={"label": [label]}))
 
 
 def test_kill_nine_leaves_nothing_and_what_is_finished_is_not_made_again(
@@ -228,7 +233,7 @@ def test_kill_nine_leaves_nothing_and_what_is_finished_is_not_made_again(
     )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        if (path / "samples.jsonl").exists() and rows(path) and containers():
+        if (path / "samples.jsonl").exists() and rows(path) and containers("b-slow"):
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
@@ -236,10 +241,10 @@ def test_kill_nine_leaves_nothing_and_what_is_finished_is_not_made_again(
     assert list(rows(path)) == ["a-quick"]
     ran = cli(*command)
     assert ran.code == 0, ran.err
-    assert "100.00 (2/2)" in ran.out
+    assert "100.00‡ (2/2)" in ran.out
     lines = (path / "samples.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["sample"] for line in lines] == ["a-quick", "b-slow"]
-    assert containers() == 0
+    assert containers("b-slow") == 0
 
 
 def test_eight_attempts_at_once_do_not_meet(cli: Cli, tmp_path: Path, terminal_image: str) -> None:
@@ -249,7 +254,7 @@ def test_eight_attempts_at_once_do_not_meet(cli: Cli, tmp_path: Path, terminal_i
         before = {network["Id"] for network in client.api.networks()}
     ran = cli(*TASK, *ORACLE, "--dataset", tmp_path / "tasks", "-k", "8", "-c", "8", "-o", "r")
     assert ran.code == 0, ran.err
-    assert "100.00 (8/8)" in ran.out
+    assert "100.00‡§ (8/8)" in ran.out
     with connect() as client:
         assert {network["Id"] for network in client.api.networks()} == before
     assert "pass^8" in ran.out

@@ -46,11 +46,8 @@ def load_terminal(options: DataOptions) -> Loaded:
         raise UsageError(f"--dataset {given} holds no terminal task: expected {wanted}")
     samples = [_sample(name, task) for name, task in sorted(tasks.items())]
     sha256 = canonical_hash(samples)
-    drift = (
-        ""
-        if tasks.keys() == set(named_sets()[CORE])
-        else f"the {len(tasks)} tasks of {folder.name} instead of {CORE}"
-    )
+    others = tasks.keys() != set(named_sets()[CORE])
+    drift = f"{len(tasks)} tasks of the folder {folder.name} instead of {CORE}" if others else ""
     return Loaded(Dataset(samples, folder.name, None, sha256, drift), tasks, ())
 
 

@@ -1,6 +1,8 @@
 """The machine of one attempt: its images built once per task, its containers started, its folders made."""
 
 import asyncio
+import hashlib
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +11,13 @@ from typing import Any
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.protocols import Sandbox, SandboxError, Sandboxes
 from longcat_eval.runners.sandbox.limits import DOCKER_CAPABILITIES, GIB
-from longcat_eval.runners.sandbox.service import GroupSandboxes, Healthcheck, Service, ServiceGroup
+from longcat_eval.runners.sandbox.service import (
+    GroupSandboxes,
+    Healthcheck,
+    Recipe,
+    Service,
+    ServiceGroup,
+)
 from longcat_eval.tasks.terminal.records import TerminalTask
 
 FOLDERS = "/logs/agent /logs/verifier /logs/artifacts /agent-logs"
@@ -70,7 +78,7 @@ class Images:
         made = await sandboxes.build(
             service.recipe,
             name=f"{task.id}.{service.name}",
-            digest=task.digest,
+            digest=recipe_digest(task, service.recipe),
             seconds=task.build_seconds,
             base_map=self.base_map,
             platform=service.platform,
@@ -84,6 +92,15 @@ class Ready:
 
     services: tuple[Service, ...]
     stand_ins: tuple[str, ...]
+
+
+def recipe_digest(task: TerminalTask, recipe: Recipe) -> str:
+    """The name of an image's content: the task's, and which of its folders it is built in.
+
+    The agent's machine and that of separate tests may have one service's name.
+    """
+    place = os.path.relpath(recipe.context, task.folder)
+    return hashlib.sha256(f"{task.digest}\n{place}\n{recipe.dockerfile}".encode()).hexdigest()
 
 
 def groups_of(sandboxes: Sandboxes) -> GroupSandboxes:

@@ -48,8 +48,8 @@ def asked_version(*scripts: str) -> str:
 async def put_uv(sandbox: Sandbox, version: str, looked: str) -> str:
     """Put uv where its installer would, over what is there as that does; return what was put.
 
-    `looked` is what `LOOK` printed there for the script's user. Nothing is put, and returned, where the version is unknown here or
-    the wheel cannot be had: the script then goes on as written.
+    `looked` is what `LOOK` printed there for the script's user. Nothing is put, and returned, where the
+    version is unknown here or the wheel cannot be had: the script then goes on as written.
     """
     words = looked.split()
     if len(words) != 2 or words[1] not in known_wheels().get(version, {}):

@@ -86,7 +86,8 @@ async def _prepare(sandbox: Sandbox, verifier: Verifier, *, clear: bool) -> str:
     for folder in verifier.folders[:-1]:
         await sandbox.put_tree(TESTS, folder)
     last = {child.name: child for folder in verifier.folders[-1:] for child in folder.iterdir()}
-    await sandbox.put_tree(TESTS, {**last, **verifier.files})
+    if last or verifier.files:
+        await sandbox.put_tree(TESTS, {**last, **verifier.files})
     if not asked:
         return ""
     if look == "true":
