@@ -257,4 +257,4 @@ def test_eight_attempts_at_once_do_not_meet(cli: Cli, tmp_path: Path, terminal_i
     assert "100.00‡§ (8/8)" in ran.out
     with connect() as client:
         assert {network["Id"] for network in client.api.networks()} == before
-    assert "pass^8" in ran.out
+    assert "pass^1..8: 100.00" in " ".join(ran.out.split())

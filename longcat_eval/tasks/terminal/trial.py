@@ -29,7 +29,7 @@ from longcat_eval.tasks.terminal.records import Step, TerminalTask
 from longcat_eval.tasks.terminal.rewards import below
 from longcat_eval.tasks.terminal.scoring import NO_SETUP, judge_step
 from longcat_eval.tasks.terminal.separate import collect, gather, test_separately
-from longcat_eval.tasks.terminal.verifying import cannot_tell, run_tests
+from longcat_eval.tasks.terminal.verifying import cannot_tell, remove_tests, run_tests
 
 SETUP_SECONDS = 600.0
 
@@ -125,7 +125,8 @@ class Trial:
         tested.append(result)
         if step is self.task.steps[-1]:
             return False
-        await machine.main.unpause()
+        if not step.verifier.separate:
+            await remove_tests(machine.main)
         verdict = judge_step(result)
         return not verdict.unscored and (
             step.min_reward is None or not below(verdict.rewards, step.min_reward)

@@ -62,6 +62,13 @@ async def run_tests(sandbox: Sandbox, step: Step, seconds: float, desk: Desk, *,
     return found
 
 
+async def remove_tests(sandbox: Sandbox) -> None:
+    """Let a machine go on without the tests and what they wrote: the next step's agent sees neither."""
+    await sandbox.unpause()
+    emptied = f"rm -rf {TESTS} {LOGS}; mkdir -p {TESTS} {LOGS}; chmod 777 {LOGS}"
+    await sandbox.exec(emptied, timeout=PREPARE_SECONDS, user="root")
+
+
 def cannot_tell(tested: Wire) -> bool:
     """Whether there is no result, and the log looks as if the tests had not reached what they need to run."""
     if tested["state"] not in (RAN, TIMED_OUT) or not NETWORK_SIGNS.search(tested["log"]):
