@@ -101,19 +101,23 @@ def foreground_job(table: Mapping[int, Process], shell: int) -> set[int]:
 
 
 def _members(table: Mapping[int, Process], shell: int) -> list[Process]:
-    """The foreground group of the shell's terminal, if that is not the shell's own."""
+    """The foreground group of the shell's terminal, if that is not its own nor of what started it.
+
+    A shell that ends can give the terminal back to the group that its first ancestor had it from.
+    """
     foreground, session = table[shell].foreground, table[shell].session
-    if foreground == table[shell].group:
+    if any(process.group == foreground for process in _upwards(table, table[shell], 0)):
         return []
     return [p for p in table.values() if p.group == foreground and p.session == session]
 
 
-def _upwards(table: Mapping[int, Process], process: Process, shell: int) -> Iterable[Process]:
-    """The process, its parent and so on, up to the terminal's shell and without leaving its session."""
+def _upwards(table: Mapping[int, Process], process: Process, last: int) -> Iterable[Process]:
+    """The process, its parent and so on, up to `last` and without leaving its session."""
     seen: set[int] = set()
-    while process.pid not in seen and process.session == table[shell].session:
+    session = process.session
+    while process.pid not in seen and process.session == session:
         yield process
         seen.add(process.pid)
-        if process.pid == shell or process.parent not in table:
+        if process.pid == last or process.parent not in table:
             return
         process = table[process.parent]
