@@ -97,9 +97,18 @@ class AttemptContext(Protocol):
         role: str = "agent",
         turn: int = 0,
         tools: Sequence[Wire] | None = None,
+        prompt_tokens: int = 0,
         **overrides: Any,
     ) -> Completion:
-        """Send one chat request as `role` at that model's own settings; it is recorded in the transcript."""
+        """Send one chat request as `role` at that model's own settings; it is recorded in the transcript.
+
+        `prompt_tokens` is how long the prompt is, for who can tell it from earlier replies: the room left
+        in the model's context is then not estimated from characters.
+        """
+        ...
+
+    def context_length(self, role: str = "agent") -> int:
+        """The context of that role's model in tokens, 0 where nobody told it."""
         ...
 
     def transcript(self) -> Transcript:

@@ -45,9 +45,13 @@ class Role:
         seed: int,
         max_tokens: int,
         tools: Sequence[Wire] | None = None,
+        prompt_tokens: int = 0,
         overrides: Mapping[str, Any] | None = None,
     ) -> Request:
-        """Build the body: every setting on the wire, because servers fill in what is left out."""
+        """Build the body: every setting on the wire, because servers fill in what is left out.
+
+        `prompt_tokens` is how long the prompt is, for who can tell it better than `estimate_tokens`.
+        """
         body: Wire = {"model": self.served_name, "messages": list(messages)}
         if tools:
             body["tools"] = list(tools)
@@ -55,19 +59,19 @@ class Role:
         body |= self.extra_body
         body["seed"] = seed
         body |= overrides or {}
-        body["max_tokens"] = self._completion_limit(body, max_tokens)
+        body["max_tokens"] = self._completion_limit(body, max_tokens, prompt_tokens)
         return Request(body, meta)
 
     def sent(self, request: Request) -> Request:
         """The request as it goes out: the same, or with tools put into the prompt."""
         return request if self.rewriter is None else self.rewriter.rewrite(request)
 
-    def _completion_limit(self, body: Wire, wanted: int) -> int:
+    def _completion_limit(self, body: Wire, wanted: int, prompt_tokens: int) -> int:
         limits = [wanted]
         if self.max_tokens is not None:
             limits.append(self.max_tokens)
         if self.context_length is not None:
-            room = self.context_length - estimate_tokens(body) - SAFETY_TOKENS
+            room = self.context_length - (prompt_tokens or estimate_tokens(body)) - SAFETY_TOKENS
             limits.append(max(room, LEAST_COMPLETION))
         return min(limits)
 

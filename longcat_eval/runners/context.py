@@ -62,6 +62,7 @@ class Context:
         role: str = "agent",
         turn: int = 0,
         tools: Sequence[Wire] | None = None,
+        prompt_tokens: int = 0,
         **overrides: Any,
     ) -> Completion:
         """Send one chat request as `role`; `overrides` win over the role's own settings."""
@@ -72,6 +73,7 @@ class Context:
             seed=self.seed(turn),
             max_tokens=overrides.pop("max_tokens", self._protocol.max_tokens),
             tools=tools,
+            prompt_tokens=prompt_tokens,
             overrides={**self._protocol.role_sampling.get(role, {}), **overrides},
         )
         sent = settings.sent(request)
@@ -85,6 +87,10 @@ class Context:
             raise
         self._record(role, turn, sent.body, completion)
         return completion
+
+    def context_length(self, role: str = "agent") -> int:
+        """The context of that role's model in tokens, 0 where nobody told it."""
+        return self._roles[role].context_length or 0
 
     def transcript(self) -> Transcript:
         """The transcript so far."""

@@ -59,7 +59,7 @@ class Participant:
         Each try has a seed of its own, the first one `seed`. After `resamples` more raises `ModelError`:
         no_answer, length_limit, refused or tool_protocol_error for the agent, simulator_error for the user.
         """
-        choice = {"tool_choice": "auto"} if self.tools else {}
+        choice: Wire = {"tool_choice": "auto"} if self.tools else {}
         for again in range(resamples + 1):
             self.resampled += again > 0
             try:

@@ -82,8 +82,8 @@ async def test_the_end_and_its_step(end: str, lines: list[Any], how: dict[str, A
 
 
 def test_the_table_reaches_every_end() -> None:
-    """The wall clock of the loop itself has tests of its own below."""
-    assert {row[0] for row in TABLE} == set(ENDS)
+    """The wall clock of the loop itself has tests of its own below; there is no terminal here to lose."""
+    assert {row[0] for row in TABLE} == set(ENDS) - {ends.TERMINAL_GONE}
 
 
 async def test_a_good_step_forgives_the_useless_ones_before_it() -> None:

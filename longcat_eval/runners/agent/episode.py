@@ -10,6 +10,8 @@ SUBMITTED = "submitted"
 STEPS, TOKENS, COST, WALL_CLOCK, DISK = "steps", "tokens", "cost", "wall_clock", "disk_budget"
 CONTEXT, LENGTH = "context", "length"
 FORMAT_ERRORS, EMPTY_REPLY, REFUSED = "format_errors", "empty_reply", "refused"
+TERMINAL_GONE = "terminal_gone"
+"""An agent ended the shell that it typed into."""
 
 ENDS: Mapping[str, Outcome] = {
     SUBMITTED: Outcome.ANSWERED,
@@ -23,6 +25,7 @@ ENDS: Mapping[str, Outcome] = {
     FORMAT_ERRORS: Outcome.TOOL_PROTOCOL_ERROR,
     EMPTY_REPLY: Outcome.NO_ANSWER,
     REFUSED: Outcome.REFUSED,
+    TERMINAL_GONE: Outcome.ANSWERED,
 }
 """Every way an episode ends, and the outcome it stands for; what is not the agent's doing is raised."""
 

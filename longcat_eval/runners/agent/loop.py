@@ -9,12 +9,12 @@ import time
 from collections.abc import Sequence
 
 from longcat_eval.protocols import AttemptContext, ModelError, Sandbox, SandboxError
-from longcat_eval.records import Completion, Outcome, Wire
+from longcat_eval.records import Completion, Wire
 from longcat_eval.runners.agent import episode as ends
+from longcat_eval.runners.agent.account import SANDBOX_ENDS, Account, read_failure
 from longcat_eval.runners.agent.episode import Episode
 from longcat_eval.runners.agent.faults import (
     CUT,
-    EMPTY,
     NOT_AN_OBJECT,
     NOT_RUN,
     NOTHING_SAID,
@@ -25,12 +25,9 @@ from longcat_eval.runners.agent.faults import (
 from longcat_eval.runners.agent.limits import AgentLimits
 from longcat_eval.runners.agent.observation import Observation
 from longcat_eval.runners.agent.profile import Profile
-from longcat_eval.runners.participant import EMPTY_REPLY, UNREADABLE_TOOL_CALL, Participant, ReadCall, Said
+from longcat_eval.runners.participant import Participant, ReadCall, Said
 
 KEPT_INPUT = 1_000
-SANDBOX_ENDS = {"disk_budget": ends.DISK, "deadline": ends.WALL_CLOCK}
-"""Failures of a sandbox that are the doing of what ran in it."""
-GAVE_UP = {EMPTY: ends.EMPTY_REPLY, CUT: ends.LENGTH}
 
 
 async def run_agent(
@@ -53,7 +50,7 @@ async def run_agent(
         ctx.deadline = min(started + limits.seconds, float("inf") if outer is None else outer)
     try:
         while not run.episode.end:
-            run.episode.end = run.limit_reached() or await run.step()
+            run.episode.end = run.account.limit_reached() or await run.step()
     except SandboxError as error:
         if error.reason not in SANDBOX_ENDS:
             raise
@@ -84,19 +81,7 @@ class Run:
         self.agent = Participant("agent", opening, profile.tools)
         self.episode = episode
         self.faults: list[str] = []
-        self._calls_before = self._calls_seen = len(ctx.transcript().calls)
-        self._told_cost, self._priced = 0.0, True
-
-    def limit_reached(self) -> str:
-        """The limit that forbids another step, or ''."""
-        episode, limits = self.episode, self.limits
-        if episode.steps >= limits.steps:
-            return ends.STEPS
-        if limits.tokens and episode.tokens >= limits.tokens:
-            return ends.TOKENS
-        if limits.cost and self._told_cost >= limits.cost:
-            return ends.COST
-        return ends.WALL_CLOCK if self._seconds_left <= 0 else ""
+        self.account = Account(ctx, episode, limits)
 
     async def step(self) -> str:
         """One message and its calls; return the end it is, or ''."""
@@ -108,8 +93,7 @@ class Run:
         except ModelError as error:
             return self._without_reply(error)
         finally:
-            self.episode.model_seconds += time.monotonic() - asked
-            self._count()
+            self.account.count(asked)
         if self.profile.fenced:
             self._refuse(said.calls)
         try:
@@ -123,7 +107,7 @@ class Run:
     async def _run_calls(self, said: Said, calls: Sequence[ReadCall]) -> str:
         useless = []
         for call in calls:
-            if self._seconds_left <= 0:
+            if self.account.seconds_left <= 0:
                 return ends.WALL_CLOCK
             try:
                 seen = await self._act(call)
@@ -139,12 +123,14 @@ class Run:
             self.faults.clear()
             return ""
         self.faults.append(useless[0])
-        return self._given_up()
+        return self.account.given_up(self.faults)
 
     async def _act(self, call: ReadCall) -> Observation:
         if call.arguments is None:
             raise FormatError(UNREADABLE, NOT_AN_OBJECT)
-        limits = self.limits._replace(command_seconds=min(self.limits.command_seconds, self._seconds_left))
+        limits = self.limits._replace(
+            command_seconds=min(self.limits.command_seconds, self.account.seconds_left)
+        )
         started = time.monotonic()
         seen = await self.profile.act(self.sandbox, call.name, call.arguments, limits)
         self.episode.commands.append(
@@ -163,18 +149,8 @@ class Run:
 
     def _without_reply(self, error: ModelError) -> str:
         """What becomes of a request that brought no message to go on from."""
-        if error.reason == "deadline" and self.ctx.deadline is not None:
-            end = ends.WALL_CLOCK
-        elif error.outcome is Outcome.LENGTH_LIMIT and error.reason == "context":
-            end = ends.CONTEXT
-        elif error.outcome is Outcome.REFUSED:
-            end = ends.REFUSED
-        elif error.reason == UNREADABLE_TOOL_CALL:
-            end = self._unusable(UNREADABLE, error.completion)
-        elif error.reason == EMPTY_REPLY:
-            end = self._unusable(CUT if error.outcome is Outcome.LENGTH_LIMIT else EMPTY, error.completion)
-        else:
-            raise error
+        end, kind = read_failure(error, timed=self.ctx.deadline is not None)
+        end = end or self._unusable(kind, error.completion)
         self.episode.failure = error if end else None
         return end
 
@@ -189,27 +165,12 @@ class Run:
         """Tell the model about a reply without a call; return the end if it was one too many."""
         self.faults.append(kind)
         self.agent.hear(self._correction(kind, problem))
-        return self._given_up()
+        return self.account.given_up(self.faults)
 
     def _correction(self, kind: str, problem: str) -> str:
         """What a model is told about something useless, which is counted."""
         self.episode.format_errors += 1
         return f"{WHOLE_REPLIES[CUT] if kind == CUT else problem} {self.profile.how_to}"
-
-    def _given_up(self) -> str:
-        """The end that the latest useless replies are, or ''."""
-        if len(self.faults) < self.limits.format_errors:
-            return ""
-        kind = self.faults[0] if len(set(self.faults)) == 1 else ""
-        if kind == CUT and self._context_is_full():
-            return ends.CONTEXT
-        return GAVE_UP.get(kind, ends.FORMAT_ERRORS)
-
-    def _context_is_full(self) -> bool:
-        """Whether the replies had less room than the first one, because the history left them no more."""
-        calls = self.ctx.transcript().calls[self._calls_before :]
-        room = [call.request.get("max_tokens") or 0 for call in calls]
-        return bool(room and room[-1] < room[0])
 
     def _show(self, call: ReadCall, text: str) -> None:
         if self.profile.fenced:
@@ -221,20 +182,6 @@ class Run:
         """Answer calls of tools that were never offered: servers refuse a history with a call unanswered."""
         for call in calls:
             self.agent.see(call, NOT_RUN)
-
-    def _count(self) -> None:
-        """Add up what the newest replies took, unreadable ones too."""
-        calls = self.ctx.transcript().calls
-        for call in calls[self._calls_seen :]:
-            self.episode.tokens += call.completion.usage.total
-            self._priced &= call.completion.cost is not None
-            self._told_cost += call.completion.cost or 0.0
-        self._calls_seen = len(calls)
-        self.episode.cost = self._told_cost if self._priced and calls else None
-
-    @property
-    def _seconds_left(self) -> float:
-        return float("inf") if self.ctx.deadline is None else self.ctx.deadline - time.monotonic()
 
 
 def _kind(fault: FormatError, said: Said) -> str:
