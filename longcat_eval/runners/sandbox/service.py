@@ -152,3 +152,12 @@ class GroupSandboxes(Sandboxes, Protocol):
         Raises `SandboxError`, `service_unhealthy` among its reasons.
         """
         ...
+
+    async def start_composed(
+        self, project: Any, *, network: bool, kind: str, name: str, **limits: Any
+    ) -> ServiceGroup:
+        """The same for a `compose_cli.ComposeProject`, by Docker Compose's own command line.
+
+        Raises `EnvironmentUnusableError` where that is not there.
+        """
+        ...

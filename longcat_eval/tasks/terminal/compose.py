@@ -21,12 +21,14 @@ _LOGS = re.compile(r"\$\{?(T_BENCH_TASK_(AGENT_)?LOGS_PATH|HOST_\w*(LOGS|ARTIFAC
 class Composed:
     """Services in the file's order, and what of the file cannot be had, each naming service and key.
 
-    `containers` are the fixed container names by service: terminal-bench marks the agent's by it.
+    `containers` are the fixed container names by service: terminal-bench marks the agent's by it. `document`
+    is the file without them and without mounts of log folders, variables not yet put in.
     """
 
     services: tuple[Service, ...] = ()
     problems: tuple[str, ...] = ()
     containers: Mapping[str, str] = field(default_factory=dict)
+    document: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_compose(path: Path, variables: Mapping[str, str], folder: Path) -> Composed:
@@ -65,10 +67,11 @@ def compose_services(document: Mapping[str, Any], variables: Mapping[str, str], 
     """The same for a document that was read, and perhaps merged, already."""
     problems: list[str] = []
     known = Variables(variables)
-    tree = known.everywhere(_without_log_mounts(document), problems.append)
+    document = _without_log_mounts(document)
+    tree = known.everywhere(document, problems.append)
     file = ComposeFile(tree, folder, known, problems)
-    services = [file.service(name, given) for name, given in tree["services"].items()]
-    found = _with_shared_recipes([service for service in services if service is not None], tree)
+    read = [file.service(name, given) for name, given in tree["services"].items()]
+    found = _with_shared_recipes([service for service in read if service is not None], tree)
     problems += [f"the variable {name} has no value" for name in sorted(known.missing)]
     problems += _wrong_dependencies(found)
     containers = {
@@ -76,7 +79,18 @@ def compose_services(document: Mapping[str, Any], variables: Mapping[str, str], 
         for name, given in tree["services"].items()
         if isinstance(given, Mapping) and given.get("container_name")
     }
-    return Composed(tuple(_with_shared_folders(found)), tuple(dict.fromkeys(problems)), containers)
+    services = tuple(_with_shared_folders(found))
+    return Composed(services, tuple(dict.fromkeys(problems)), containers, _without_names(document))
+
+
+def _without_names(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Fixed names of containers would let no two attempts live at once."""
+    services = {
+        name: {key: value for key, value in given.items() if key != "container_name"}
+        for name, given in document["services"].items()
+        if isinstance(given, Mapping)
+    }
+    return {**document, "services": services}
 
 
 def _without_log_mounts(document: Mapping[str, Any]) -> dict[str, Any]:

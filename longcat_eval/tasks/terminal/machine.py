@@ -2,14 +2,19 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.protocols import Sandbox, SandboxError, Sandboxes
+from longcat_eval.runners.sandbox.compose_cli import ComposeProject
 from longcat_eval.runners.sandbox.limits import DOCKER_CAPABILITIES, GIB
 from longcat_eval.runners.sandbox.service import (
     GroupSandboxes,
@@ -60,9 +65,10 @@ class Machine:
 
 @dataclass(frozen=True)
 class Images:
-    """How images come about: the user's mirrors for base images."""
+    """How machines come about: the user's bases for images, and whether Docker Compose starts several."""
 
     base_map: Mapping[str, str]
+    by_compose: bool = False
 
     async def of(self, sandboxes: GroupSandboxes, task: TerminalTask, services: Sequence[Service]) -> "Ready":
         """Build what is built, side by side; `SandboxError` (`build_failed`, `build_timeout`)."""
@@ -139,11 +145,16 @@ async def start_machine(
     limits: Mapping[str, Any],
     name: str,
     kind: str = "agent",
+    by_compose: bool = False,
 ) -> Machine:
-    """Start the containers and make the folders of the protocol; raises `SandboxError`."""
-    group = await sandboxes.start_services(
-        ready.services, main, network=not no_network, kind=kind, name=name, **limits
-    )
+    """Start the containers and make the folders of the protocol; raises `SandboxError`.
+
+    `by_compose`: several, or what we cannot start, are started by Docker Compose.
+    """
+    start = partial(sandboxes.start_services, ready.services, main)
+    if by_compose and task.compose is not None and (len(ready.services) > 1 or task.compose.problems):
+        start = partial(_start_composed, sandboxes, task, ready)
+    group = await start(network=not no_network, kind=kind, name=name, **limits)
     try:
         made = await group.main.exec(MAKE_FOLDERS, timeout=PREPARE_SECONDS, user="root")
         if made.exit_code:
@@ -154,6 +165,26 @@ async def start_machine(
         raise
     images = {service.name: service.image for service in ready.services}
     return Machine(group, images, ready.stand_ins, made.output.strip() == b"tests")
+
+
+async def _start_composed(
+    sandboxes: GroupSandboxes, task: TerminalTask, ready: Ready, **how: Any
+) -> ServiceGroup:
+    """The task's own compose file, as Docker Compose understands it, with images that are there already."""
+    compose = task.compose
+    assert compose is not None  # asked before
+    with TemporaryDirectory(prefix="lceval-compose-") as scratch:
+        file = Path(scratch) / "compose.json"
+        file.write_text(json.dumps(compose.document), encoding="utf-8")
+        project = ComposeProject(
+            file=file,
+            folder=compose.folder,
+            main=task.agent_service,
+            variables=compose.variables,
+            images={service.name: service.image for service in ready.services if service.image},
+            seconds=task.build_seconds,
+        )
+        return await sandboxes.start_composed(project, **how)
 
 
 async def wait_healthy(sandbox: Sandbox, check: Healthcheck, *, user: str = "", workdir: str = "") -> str:

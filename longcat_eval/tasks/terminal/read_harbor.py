@@ -25,7 +25,15 @@ from longcat_eval.tasks.terminal.harbor_config import (
     read_config,
 )
 from longcat_eval.tasks.terminal.harbor_config import Verifier as VerifierFields
-from longcat_eval.tasks.terminal.records import Artifact, Collect, Oracle, Step, TerminalTask, Verifier
+from longcat_eval.tasks.terminal.records import (
+    Artifact,
+    Collect,
+    Compose,
+    Oracle,
+    Step,
+    TerminalTask,
+    Verifier,
+)
 
 CONFIG, COMPOSE = "task.toml", "docker-compose.yaml"
 MAIN = "main"
@@ -51,6 +59,7 @@ class _Reader:
     def __init__(self, folder: Path, config: Config) -> None:
         self.folder, self.config = folder, config
         self.problems: list[str] = []
+        self.compose: Compose | None = None
 
     def task(self) -> TerminalTask:
         config, environment = self.config, self.config.environment
@@ -76,7 +85,7 @@ class _Reader:
             difficulty=str(metadata.get("difficulty", "unknown")),
             category=str(metadata.get("category", "")),
             tags=tuple(str(tag) for tag in metadata.get("tags") or ()),
-            compose_file=self._compose(self.folder / "environment"),
+            compose=self.compose,
             problems=tuple(dict.fromkeys(self.problems)),
         )
 
@@ -187,12 +196,13 @@ class _Reader:
         except (OSError, ComposeError) as error:
             self.problems.append(f"{folder.name}/{COMPOSE}: {error}")
             return (main,)
-        found = compose_services(
-            {**document, "services": _with_main(document["services"], environment)},
-            self._variables(environment),
-            folder,
-        )
-        self.problems += found.problems
+        variables = self._variables(environment)
+        merged = {**document, "services": _with_main(document["services"], environment)}
+        found = compose_services(merged, variables, folder)
+        if where == "environment":
+            self.compose = Compose(folder, found.document, variables, found.problems)
+        else:
+            self.problems += found.problems
         return tuple(_joined(s, main) if s.name == MAIN else s for s in found.services)
 
     def _main(self, environment: Environment, folder: Path) -> Service:
@@ -274,6 +284,7 @@ def _with_main(services: Mapping[str, Any], environment: Environment) -> dict[st
         own = {"image": environment.docker_image, **{k: v for k, v in own.items() if k != "build"}}
     elif "build" not in own and "image" not in own:
         own["build"] = {"context": "."}
+    own.setdefault("command", list(IDLE))
     return {MAIN: own, **{name: service for name, service in services.items() if name != MAIN}}
 
 
@@ -281,8 +292,6 @@ def _joined(service: Service, main: Service) -> Service:
     """The compose file's `main` with what task.toml says of it."""
     return replace(
         service,
-        command=service.command or main.command,
-        idle=service.idle or service.command is None,
         environment={**main.environment, **service.environment},
         workdir=main.workdir or service.workdir,
         memory_bytes=service.memory_bytes or main.memory_bytes,

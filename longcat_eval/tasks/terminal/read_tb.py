@@ -12,7 +12,7 @@ from typing import Any
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.tasks.terminal.compose import Composed, read_compose
 from longcat_eval.tasks.terminal.digest import folder_digest
-from longcat_eval.tasks.terminal.records import Keys, Oracle, Step, TerminalTask, Verifier
+from longcat_eval.tasks.terminal.records import Compose, Keys, Oracle, Step, TerminalTask, Verifier
 
 CONFIG, COMPOSE = "task.yaml", "docker-compose.yaml"
 AGENT_SECONDS, TEST_SECONDS = 360.0, 60.0
@@ -63,7 +63,7 @@ def _task(folder: Path, name: str, config: Mapping[str, Any], instruction: str, 
     place = folder if compose.parent.name == "defaults" else compose.parent
     composed = read_compose(compose, variables(name), place)
     agent = _agent_service(composed)
-    problems = [*composed.problems]
+    problems = list[str]()
     if (parser := config.get("parser_name", "pytest")) != "pytest":
         problems.append(f"parser_name: {parser} is not supported, only pytest")
     if composed.services and not agent:
@@ -97,7 +97,7 @@ def _task(folder: Path, name: str, config: Mapping[str, Any], instruction: str, 
         difficulty=str(config.get("difficulty", "unknown")),
         category=str(config.get("category", "software_engineering")),
         tags=tuple(str(tag) for tag in config.get("tags") or ()),
-        compose_file=compose,
+        compose=Compose(place, composed.document, variables(name), composed.problems),
         problems=tuple(problems),
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from longcat_eval.runners.sandbox.service import Healthcheck, Service
 
@@ -102,13 +102,27 @@ class Step:
     agent_user: str = ""
 
 
+@dataclass(frozen=True)
+class Compose:
+    """A compose file for Docker Compose itself: its content, the folder of its paths, its variables.
+
+    `problems` are what we cannot do with it natively, each naming the key.
+    """
+
+    folder: Path
+    document: Mapping[str, Any]
+    variables: Mapping[str, str]
+    problems: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class TerminalTask:
     """A task: its machine (`services`, of which the agent works in `agent_service`), and its steps.
 
     `digest` is sha256 over all its files (path, mode, bytes) and the variant. `final_only`: of several steps
     the last one's reward counts, else their mean. `no_network`: the task asks for a machine without network.
-    `problems` are what this version cannot do with it, each naming the key: such a task is never run.
+    `problems` are what this version cannot do with it, each naming the key: such a task is never run; nor is
+    one with problems of `compose`, but by Docker Compose itself.
     """
 
     id: str
@@ -129,5 +143,5 @@ class TerminalTask:
     difficulty: str = ""
     category: str = ""
     tags: tuple[str, ...] = ()
-    compose_file: Path | None = None
+    compose: Compose | None = None
     problems: tuple[str, ...] = ()

@@ -37,7 +37,11 @@ class Scanned:
 def scan(task: TerminalTask) -> Scanned:
     """Look at a task's files; nothing runs."""
     services = [*task.services, *(s for step in task.steps for s in step.verifier.services)]
-    bases, features, problems = list[str](), list[str](), list(task.problems)
+    bases, features, problems = (
+        list[str](),
+        list[str](),
+        [*task.problems, *(task.compose.problems if task.compose else ())],
+    )
     texts: list[str] = []
     for service in services:
         if service.recipe is None:

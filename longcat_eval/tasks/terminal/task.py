@@ -22,6 +22,7 @@ from longcat_eval.records import (
     TaskProtocol,
     Transcript,
 )
+from longcat_eval.runners.sandbox.compose_cli import check_compose
 from longcat_eval.tasks.aggregation import aggregate_episodes
 from longcat_eval.tasks.terminal import agents
 from longcat_eval.tasks.terminal.allow_list import Findings, coverage, known_here, read_findings
@@ -57,8 +58,10 @@ class TerminalBench:
 
     def load(self, options: DataOptions) -> Dataset:
         """Return the tasks as samples; ids without a body here stay, and their attempts say so."""
+        if options.compose == "cli":
+            asyncio.run(check_compose())
         self._loaded = load_terminal(options)
-        self._images = Images(options.base_images)
+        self._images = Images(options.base_images, by_compose=options.compose == "cli")
         remark = coverage((s.id for s in self._loaded.dataset.samples), self.known_here(read_findings()))
         return structs.replace(self._loaded.dataset, remark=remark)
 
@@ -85,8 +88,9 @@ class TerminalBench:
                 "get the bodies with `longcat-eval fetch terminal-bench`, or give their folder with --dataset"
             )
             raise SandboxError("task_missing", f"{sample.id} is only known by name here; {remedy}")
-        if task.problems:
-            raise SandboxError("task_unsupported", f"{sample.id}: {'; '.join(task.problems)}")
+        native = () if task.compose is None or self._images.by_compose else task.compose.problems
+        if problems := [*task.problems, *native]:
+            raise SandboxError("task_unsupported", f"{sample.id}: {'; '.join(problems)}")
         return task
 
     async def attempt(self, sample: Sample, ctx: AttemptContext) -> Transcript:

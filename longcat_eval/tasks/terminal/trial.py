@@ -96,6 +96,7 @@ class Trial:
             no_network=self.task.no_network,
             limits=bounds(self.limits, 0.0 if endless else seconds),
             name=str(self.ctx.key),
+            by_compose=self.images.by_compose,
         )
 
     async def _check_health(self, machine: Machine) -> None:
