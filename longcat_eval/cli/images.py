@@ -9,6 +9,7 @@ import typer
 
 from longcat_eval.cli.sandbox import gib, span
 from longcat_eval.errors import ExitCode, UsageError
+from longcat_eval.protocols import DataOptions
 
 if TYPE_CHECKING:
     from docker.api import APIClient
@@ -26,6 +27,7 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[IMAGE…]", help="I
 Tasks = Annotated[list[str] | None, typer.Option("--task", "-t", help="All images of this benchmark.")]
 SampleIds = Annotated[list[str] | None, typer.Option("--sample-id", help="Only this sample's.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder with one sub-folder per benchmark.")]
+TaskFolder = Annotated[Path | None, typer.Option(help="TerminalBench: a folder of tasks.")]
 BudgetText = Annotated[
     str | None,
     typer.Option(help="All images of the daemon together, such as 200GB; default: 20 GiB stay free."),
@@ -72,13 +74,14 @@ def plan(
     task: Tasks = None,
     sample_id: SampleIds = None,
     data_dir: DataDir = None,
+    dataset: TaskFolder = None,
     disk_budget: BudgetText = None,
 ) -> None:
     """Say which images are here, which would be pulled, and within what disk budget; pulls nothing."""
     from longcat_eval.runners.sandbox.daemon import connect
 
     asked, limit = (
-        wanted_names(names, task, sample_id, data_dir),
+        wanted_names(names, task, sample_id, DataOptions(data_dir, dataset=dataset)),
         parse_bytes(disk_budget) if disk_budget else None,
     )
     with connect() as client:
@@ -99,6 +102,7 @@ def pull(
     task: Tasks = None,
     sample_id: SampleIds = None,
     data_dir: DataDir = None,
+    dataset: TaskFolder = None,
     disk_budget: BudgetText = None,
     pause: Annotated[float, typer.Option(help="Seconds between two pulls.")] = 0.0,
 ) -> None:
@@ -109,7 +113,7 @@ def pull(
 
     pulled = failed = 0
     asked, limit = (
-        wanted_names(names, task, sample_id, data_dir),
+        wanted_names(names, task, sample_id, DataOptions(data_dir, dataset=dataset)),
         parse_bytes(disk_budget) if disk_budget else None,
     )
     with connect() as client:
@@ -159,6 +163,10 @@ def build(
     task: Annotated[str | None, typer.Option("--task", "-t", help="The image of samples of this.")] = None,
     sample_id: SampleIds = None,
     data_dir: DataDir = None,
+    dataset: TaskFolder = None,
+    base_image_map: Annotated[
+        list[str] | None, typer.Option(help="FROM=TO: another base for TerminalBench's images.")
+    ] = None,
     stand_in: Annotated[
         list[str] | None,
         typer.Option(help="A stand-in for base images: debian-12, or python-3.13 and the like."),
@@ -171,6 +179,10 @@ def build(
     ] = False,
 ) -> None:
     """Build an image without any registry: a base, a stand-in, or a sample's environment from PyPI on one."""
+    if task == "terminal-bench":
+        from longcat_eval.cli.terminal_images import build_terminal_images
+
+        raise typer.Exit(build_terminal_images(sample_id or [], data_dir, dataset, base_image_map or []))
     if task is not None:
         from longcat_eval.cli.swe_images import build_task_images
 
@@ -215,18 +227,18 @@ def look(api: "APIClient", names: list[str]) -> Wanted:
 
 
 def wanted_names(
-    names: list[str] | None, tasks: list[str] | None, sample_ids: list[str] | None, data_dir: Path | None
+    names: list[str] | None, tasks: list[str] | None, sample_ids: list[str] | None, options: DataOptions
 ) -> list[str]:
-    """The images named, and those in the column `image` of the tasks' samples."""
-    from longcat_eval.protocols import DataOptions
+    """The images named, and those in the columns `image` and `images` of the tasks' samples."""
     from longcat_eval.tasks.table import load_task
 
     found = list(names or [])
     for task in tasks or []:
-        samples = load_task(task).load(DataOptions(data_dir)).samples
+        samples = load_task(task).load(options).samples
         if sample_ids:
             samples = [sample for sample in samples if sample.id in sample_ids]
         images = [str(sample.fields["image"]) for sample in samples if sample.fields.get("image")]
+        images += [str(image) for sample in samples for image in sample.fields.get("images", ())]
         if not images:
             raise UsageError(f"{task} names no image" + (" for these samples" if sample_ids else ""))
         found += images

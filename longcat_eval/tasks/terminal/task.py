@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import structs
 
 from longcat_eval.errors import EnvironmentUnusableError
-from longcat_eval.protocols import AttemptContext, DataOptions, SandboxError
+from longcat_eval.protocols import AttemptContext, DataOptions, SandboxError, Sandboxes
 from longcat_eval.records import (
     Aggregate,
     AttemptRow,
@@ -27,7 +27,7 @@ from longcat_eval.tasks.aggregation import aggregate_episodes
 from longcat_eval.tasks.terminal import agents
 from longcat_eval.tasks.terminal.allow_list import Findings, coverage, known_here, read_findings
 from longcat_eval.tasks.terminal.loader import Loaded, load_terminal
-from longcat_eval.tasks.terminal.machine import Images
+from longcat_eval.tasks.terminal.machine import Images, Ready, groups_of
 from longcat_eval.tasks.terminal.protocol import terminal_protocol
 from longcat_eval.tasks.terminal.records import TerminalTask
 from longcat_eval.tasks.terminal.scan import scan
@@ -92,6 +92,12 @@ class TerminalBench:
         if problems := [*task.problems, *native]:
             raise SandboxError("task_unsupported", f"{sample.id}: {'; '.join(problems)}")
         return task
+
+    async def build(self, sample: Sample, sandboxes: Sandboxes) -> Ready:
+        """Build a task's images, those of separate tests too; `SandboxError`."""
+        task = self.task_of(sample)
+        tests = [service for step in task.steps for service in step.verifier.services]
+        return await self._images.of(groups_of(sandboxes), task, [*task.services, *tests])
 
     async def attempt(self, sample: Sample, ctx: AttemptContext) -> Transcript:
         """Let the agent work on the task's machine and run the tests there.
