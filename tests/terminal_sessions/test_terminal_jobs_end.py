@@ -77,6 +77,18 @@ async def test_a_shell_in_the_shell_is_waited_for_too(terminal: Terminal, machin
     assert int(await machine.get("/tmp/level")) == int(await machine.get("/tmp/outer")) + 1
 
 
+@pytest.mark.parametrize("shape", ["sh -c '{}; echo'", "({}; echo)", "bash --norc -c '{}; {}'", "{} | cat"])
+async def test_a_group_of_its_own_is_of_the_job(
+    terminal: Terminal, machine: DockerSandbox, shape: str
+) -> None:
+    await terminal.send([shape.replace("{}", "timeout 500 sleep 500"), "Enter"])
+    until = time.monotonic() + 30
+    while (await machine.exec("pgrep -fx 'sleep 500'", timeout=20)).exit_code:
+        assert time.monotonic() < until
+    await terminal.freeze()
+    assert (await machine.exec("pgrep -fx '(timeout 500 )?sleep 500'", timeout=20)).exit_code == 1
+
+
 async def test_frozen_nothing_typed_goes_on_and_the_background_does(
     terminal: Terminal, machine: DockerSandbox
 ) -> None:

@@ -7,6 +7,8 @@ SHELLS = frozenset(["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", "
 LINE_EDITORS = frozenset(["bash", "zsh", "fish"])
 """Shells that take the terminal out of line mode while they wait for a command, and then alone."""
 PTS_MAJOR = 136
+FORKED = 0x40
+"""PF_FORKNOEXEC of the kernel's include/linux/sched.h."""
 DEAD = frozenset("ZXx")
 
 
@@ -22,6 +24,7 @@ class Process(NamedTuple):
     session: int
     foreground: int
     terminal: int = 0
+    forked: bool = False
     args: tuple[str, ...] = ()
 
     @property
@@ -34,7 +37,7 @@ class Process(NamedTuple):
     def reads_commands(self) -> bool:
         """Whether it is a shell that asks for commands, and not one that runs a script."""
         options = self.args[1:]
-        return self.name in SHELLS and not any(_of_script(o) for o in options)
+        return self.name in SHELLS and not self.forked and not any(_of_script(o) for o in options)
 
 
 def _of_script(option: str) -> bool:
@@ -46,11 +49,12 @@ def read_process(stat: str, args: str = "") -> Process | None:
     head, closed, tail = stat.rpartition(")")
     pid, opened, name = head.partition("(")
     fields = tail.split()
-    if not (closed and opened and len(fields) >= 6):
+    if not (closed and opened and len(fields) >= 7):
         return None
-    parent, group, session, terminal, foreground = (int(field) for field in fields[1:6])
-    words = tuple(args.split())
-    return Process(int(pid), name.strip(), fields[0], parent, group, session, foreground, terminal, words)
+    parent, group, session, terminal, foreground, flags = (int(field) for field in fields[1:7])
+    forked, words = bool(flags & FORKED), tuple(args.split())
+    name = name.strip()
+    return Process(int(pid), name, fields[0], parent, group, session, foreground, terminal, forked, words)
 
 
 def read_table(lines: Iterable[str]) -> dict[int, Process]:
