@@ -28,7 +28,8 @@ _NUMBERS = {
     **{"f5": 15, "f6": 17, "f7": 18, "f8": 19, "f9": 20, "f10": 21, "f11": 23, "f12": 24},
 }
 _MODIFIED_LETTERS = {**_LETTERS, **_FUNCTION, "home": "H", "end": "F"}
-_KEYPAD = {**{f"kp{c}": c for c in "0123456789/*-+."}, "kpenter": "\n"}
+_KEYPAD = {f"kp{c}": c.encode() for c in "0123456789/*-+."}
+_UNMODIFIED = {**_KEYPAD, "kpenter": b"\n", "btab": b"\x1b[Z"}
 _SHIFT, _META, _CONTROL = 1, 2, 4
 _MODIFIERS = {"s": _SHIFT, "m": _META, "c": _CONTROL}
 _CONTROL_BYTES = {" ": 0, "2": 0, "|": 28, "6": 30, "-": 31, "/": 31, "?": 127}
@@ -74,29 +75,27 @@ def _character(code: int) -> bytes | None:
 
 
 def _typed(code: int, modifiers: int) -> bytes | None:
-    """A key that stands for a character."""
-    if modifiers & _SHIFT:
-        return None
+    """A key that stands for a character. Of modifiers that it does not go with, tmux types the whole name."""
     before = b"\x1b" if modifiers & _META else b""
-    if not modifiers & _CONTROL:
-        character = _character(code)
-        return None if character is None else before + character
-    if code > _LAST_ASCII:
+    character = _character(code)
+    if character is None or (modifiers & _SHIFT and code <= _LAST_ASCII):
         return None
+    if not modifiers & _CONTROL or code > _LAST_ASCII:
+        return before + character
     name = chr(code)
     if name in _CONTROL_BYTES:
         return before + bytes([_CONTROL_BYTES[name]])
     if "@" <= name <= "~":
         return before + bytes([code & 31])
-    return b""
+    return None if before else b""
 
 
 def _special(name: str, modifiers: int, *, application: bool) -> bytes | None:
     """A key that sends a sequence."""
-    if name in _KEYPAD:
-        return None if modifiers & ~_META else (b"\x1b" if modifiers else b"") + _KEYPAD[name].encode()
-    if name == "btab":
-        return None if modifiers else b"\x1b[Z"
+    if name in _UNMODIFIED:
+        if modifiers == _CONTROL:
+            return b""
+        return None if modifiers & ~_META else (b"\x1b" if modifiers else b"") + _UNMODIFIED[name]
     number, letter = _NUMBERS.get(name), _MODIFIED_LETTERS.get(name)
     if modifiers and letter:
         return f"\x1b[1;{modifiers + 1}{letter}".encode()
