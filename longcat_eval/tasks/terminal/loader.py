@@ -61,8 +61,9 @@ def named_sets() -> dict[str, tuple[str, ...]]:
 
 def read_folder(folder: Path) -> list[TerminalTask]:
     """The tasks of a folder of tasks, or of one task's own folder; two of one id are an error."""
+    folder = folder.resolve()
     if is_task(folder):
-        return read_task(folder.resolve())
+        return read_task(folder)
     found: list[TerminalTask] = []
     for child in sorted(path for path in folder.iterdir() if path.is_dir()):
         if is_task(child):

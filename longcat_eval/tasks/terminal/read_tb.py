@@ -15,7 +15,7 @@ from longcat_eval.tasks.terminal.digest import folder_digest
 from longcat_eval.tasks.terminal.records import Compose, Keys, Oracle, Step, TerminalTask, Verifier
 
 CONFIG, COMPOSE = "task.yaml", "docker-compose.yaml"
-AGENT_SECONDS, TEST_SECONDS = 360.0, 60.0
+AGENT_SECONDS, TEST_SECONDS, MOST_SECONDS = 360.0, 60.0, 1e9
 BASE = "base"
 """The key of the description that names no variant."""
 SAME_SHELL, SCRIPT = "run_tests_in_same_shell", "run-tests.sh"
@@ -58,18 +58,20 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _task(folder: Path, name: str, config: Mapping[str, Any], instruction: str, key: str) -> TerminalTask:
-    shared = _shared_files(folder, config) if key else {}
+    problems = list[str]()
+    shared = _shared_files(folder, config, problems) if key else {}
     compose, run_tests = shared.get(COMPOSE, folder / COMPOSE), shared.get(SCRIPT, folder / SCRIPT)
     place = folder if compose.parent.name == "defaults" else compose.parent
     composed = read_compose(compose, variables(name), place)
     agent = _agent_service(composed)
-    problems = list[str]()
     if (parser := config.get("parser_name", "pytest")) != "pytest":
         problems.append(f"parser_name: {parser} is not supported, only pytest")
     if composed.services and not agent:
         problems.append(f"{COMPOSE}: no service has the agent's container_name")
     if not run_tests.is_file():
         problems.append(f"there is no {SCRIPT}")
+    absent = (path for name, path in shared.items() if name != COMPOSE and not path.is_file())
+    problems += [f"there is no {path.parent.name}/{path.name} beside the tasks" for path in absent]
     tests = folder / "tests"
     scripts = {file: path for file, path in shared.items() if file not in (COMPOSE, SCRIPT)}
     verifier = Verifier(
@@ -78,7 +80,7 @@ def _task(folder: Path, name: str, config: Mapping[str, Any], instruction: str, 
         seconds=_number(config, "max_test_timeout_sec", TEST_SECONDS, problems),
         folders=(tests,) if tests.is_dir() else (),
         files={**scripts, SCRIPT: run_tests},
-        same_shell=bool(config.get(SAME_SHELL, False)),
+        same_shell=_flag(config, SAME_SHELL, problems),
     )
     step = Step(
         instruction=instruction,
@@ -96,26 +98,34 @@ def _task(folder: Path, name: str, config: Mapping[str, Any], instruction: str, 
         steps=(step,),
         difficulty=str(config.get("difficulty", "unknown")),
         category=str(config.get("category", "software_engineering")),
-        tags=tuple(str(tag) for tag in config.get("tags") or ()),
+        tags=_texts(config, "tags", (), problems),
         compose=Compose(place, composed.document, variables(name), composed.problems),
         problems=tuple(problems),
     )
 
 
-def _shared_files(folder: Path, config: Mapping[str, Any]) -> dict[str, Path]:
+def _shared_files(folder: Path, config: Mapping[str, Any], problems: list[str]) -> dict[str, Path]:
     """What tasks of the older generation take from the data set around them, by name.
 
     It has `defaults` for a compose file and run-tests.sh, `scripts` for tests, and `environments` that
     several tasks share (terminal-bench 0.2.0, `handlers/trial_handler.py`).
     """
     base, found = folder.parent.parent, dict[str, Path]()
+    wanted = [
+        ("test_scripts", "scripts", name) for name in _texts(config, "test_scripts", OLD_SCRIPTS, problems)
+    ]
     if environment := config.get("env_name"):
-        found[COMPOSE] = base / "environments" / str(environment) / COMPOSE
+        wanted.append(("env_name", "environments", str(environment)))
+    for key, place, name in wanted:
+        if Path(name).name != name:
+            problems.append(f"{key}: {name!r} is not the name of something in {place}/")
+        elif key == "env_name":
+            found[COMPOSE] = base / place / name / COMPOSE
+        else:
+            found[name] = base / place / name
     for name in (COMPOSE, SCRIPT):
         if name not in found and not (folder / name).is_file():
             found[name] = base / "defaults" / name
-    for script in config.get("test_scripts", OLD_SCRIPTS) or ():
-        found[str(script)] = base / "scripts" / str(script)
     return found
 
 
@@ -160,10 +170,27 @@ def _agent_service(composed: Composed) -> str:
 
 def _number(config: Mapping[str, Any], name: str, default: float, problems: list[str]) -> float:
     value = config.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < MOST_SECONDS:
         problems.append(f"{name}: {value!r} is no time in seconds")
         return default
     return float(value)
+
+
+def _flag(config: Mapping[str, Any], name: str, problems: list[str]) -> bool:
+    value = config.get(name, False)
+    if not isinstance(value, bool):
+        problems.append(f"{name}: {value!r} is neither true nor false")
+    return value is True
+
+
+def _texts(
+    config: Mapping[str, Any], name: str, default: tuple[str, ...], problems: list[str]
+) -> tuple[str, ...]:
+    value = config.get(name, default) or ()
+    if not isinstance(value, list | tuple):
+        problems.append(f"{name}: {value!r} is no list")
+        return default
+    return tuple(str(one) for one in value)
 
 
 def _oracle(folder: Path, problems: list[str]) -> Oracle | None:
