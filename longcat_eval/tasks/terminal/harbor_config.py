@@ -85,9 +85,9 @@ class Hook(Fields, frozen=True, kw_only=True):
 
 
 class Verifier(Fields, frozen=True, kw_only=True):
-    """How a step is judged; None inherits."""
+    """How a step is judged; None inherits, but a step that says no limit has 600 s, whatever the task's."""
 
-    timeout_sec: float | None = None
+    timeout_sec: float = 600.0
     env: dict[str, str] = {}
     user: User = None
     environment_mode: Literal["shared", "separate"] | None = None

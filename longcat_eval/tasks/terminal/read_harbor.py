@@ -3,17 +3,16 @@
 Folders and precedences are harbor's (`models/task/`, `trial/`, `environments/docker/` 0.24.0, Apache-2.0).
 """
 
-import os
+import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from msgspec import structs
 
 from longcat_eval.errors import EnvironmentUnusableError
-from longcat_eval.runners.sandbox.service import Healthcheck, Recipe, Service
-from longcat_eval.tasks.terminal.compose import compose_services, load_document
-from longcat_eval.tasks.terminal.compose_variables import ComposeError
+from longcat_eval.runners.sandbox.service import Healthcheck, Service
 from longcat_eval.tasks.terminal.digest import folder_digest
 from longcat_eval.tasks.terminal.harbor_config import (
     Config,
@@ -24,24 +23,19 @@ from longcat_eval.tasks.terminal.harbor_config import (
     User,
     read_config,
 )
-from longcat_eval.tasks.terminal.harbor_config import Verifier as VerifierFields
-from longcat_eval.tasks.terminal.records import (
-    Artifact,
-    Collect,
-    Compose,
-    Oracle,
-    Step,
-    TerminalTask,
-    Verifier,
+from longcat_eval.tasks.terminal.harbor_machine import (
+    COMPOSE,
+    DOCKERFILE,
+    MAIN,
+    TESTS,
+    from_host,
+    read_machine,
 )
+from longcat_eval.tasks.terminal.records import Artifact, Collect, Oracle, Step, TerminalTask, Verifier
 
-CONFIG, COMPOSE = "task.toml", "docker-compose.yaml"
-MAIN = "main"
-TEST_SECONDS = 600.0
-TESTS, TEST_SCRIPT, SOLVE_SCRIPT = "/tests", "test.sh", "solve.sh"
-IDLE = ("sh", "-c", "sleep infinity")
+CONFIG = "task.toml"
+TEST_SCRIPT, SOLVE_SCRIPT = "test.sh", "solve.sh"
 _CANARY = re.compile(r"^(<!--.*canary.*-->|#.*canary.*)$", re.IGNORECASE)
-_HOST_VARIABLE = re.compile(r"\$\{([^}:]+)(?::-(.*))?\}")
 
 
 def read_harbor(folder: Path) -> TerminalTask:
@@ -59,11 +53,12 @@ class _Reader:
     def __init__(self, folder: Path, config: Config) -> None:
         self.folder, self.config = folder, config
         self.problems: list[str] = []
-        self.compose: Compose | None = None
 
     def task(self) -> TerminalTask:
         config, environment = self.config, self.config.environment
-        services = self._machine(environment, self.folder / "environment", "environment")
+        machine = read_machine(
+            environment, self._inside("environment"), "environment", self.folder.name, self.problems
+        )
         self._networks()
         steps = [self._step(step) for step in config.steps] or [self._only_step()]
         metadata = config.metadata
@@ -72,7 +67,7 @@ class _Reader:
             folder=self.folder,
             format="harbor",
             digest=folder_digest(self.folder),
-            services=services,
+            services=machine.services,
             agent_service=MAIN,
             steps=tuple(steps),
             build_seconds=environment.build_timeout_sec,
@@ -84,32 +79,31 @@ class _Reader:
             final_only=config.multi_step_reward_strategy == "final",
             difficulty=str(metadata.get("difficulty", "unknown")),
             category=str(metadata.get("category", "")),
-            tags=tuple(str(tag) for tag in metadata.get("tags") or ()),
-            compose=self.compose,
+            tags=tuple(str(tag) for tag in tags) if isinstance(tags := metadata.get("tags"), list) else (),
+            compose=machine.compose,
             problems=tuple(dict.fromkeys(self.problems)),
         )
 
     def _only_step(self) -> Step:
-        verifier = self._verifier(None, [self.folder / "tests"])
-        return self._made(None, self.folder, verifier)
+        return self._made(None, self.folder, [self._inside("tests")])
 
     def _step(self, step: StepFields) -> Step:
-        folder = self.folder / "steps" / step.name
+        place = f"steps/{step.name}"
+        folder = self._inside(place)
         if not folder.is_dir():
-            self.problems.append(f"steps: there is no folder steps/{step.name}")
-        verifier = self._verifier(step, [self.folder / "tests", folder / "tests"])
-        return self._made(step, folder, verifier)
+            self.problems.append(f"steps: there is no folder {place}")
+        return self._made(step, folder, [self._inside("tests"), self._inside(f"{place}/tests")])
 
-    def _made(self, step: StepFields | None, folder: Path, verifier: Verifier) -> Step:
+    def _made(self, step: StepFields | None, folder: Path, tests: list[Path]) -> Step:
         own = step.agent if step else self.config.agent
         seconds = self.config.agent.timeout_sec if own.timeout_sec is None else own.timeout_sec
         workdir = folder / "workdir"
         return Step(
             name=step.name if step else "",
             instruction=self._instruction(folder / "instruction.md"),
-            agent_seconds=seconds or 0.0,
-            verifier=verifier,
-            oracle=self._oracle(folder / "solution"),
+            agent_seconds=self._seconds("agent.timeout_sec", seconds),
+            verifier=self._verifier(step, tests),
+            oracle=self._oracle(step, folder),
             workdir_folder=workdir if step and workdir.is_dir() else None,
             min_reward=step.min_reward if step else None,
             healthcheck=_health(step.healthcheck) if step else None,
@@ -117,43 +111,62 @@ class _Reader:
             agent_user=_user(step.agent.user) if step else "",
         )
 
+    def _inside(self, place: str) -> Path:
+        """A folder or file of the task; a problem where it is a link out of it."""
+        path = self.folder / place
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            self.problems.append(f"{place} leads out of the task's folder")
+        return path
+
+    def _seconds(self, name: str, seconds: float | None, least: float = 0.0) -> float:
+        """A limit; none at all, and one without end, is 0."""
+        if seconds is None or seconds == math.inf:
+            return 0.0
+        if not least <= seconds:
+            self.problems.append(f"{name}: {seconds:g} is no time in seconds")
+        return seconds
+
     def _instruction(self, path: Path) -> str:
-        """The text without the canary lines at its head, which an agent is not shown."""
+        """The text without its first lines that are empty, or a canary, which an agent is not shown."""
         if not path.is_file():
             self.problems.append(f"there is no {path.relative_to(self.folder)}")
             return ""
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = path.read_text(encoding="utf-8").split("\n")
         start = 0
         while start < len(lines) and _CANARY.match(lines[start].strip()):
             start += 1
-        while start and start < len(lines) and not lines[start].strip():
+        while start < len(lines) and not lines[start].strip():
             start += 1
-        return "".join(lines[start:])
+        return "\n".join(lines[start:])
 
-    def _oracle(self, folder: Path) -> Oracle | None:
-        if not (folder / SOLVE_SCRIPT).is_file():
+    def _oracle(self, step: StepFields | None, folder: Path) -> Oracle | None:
+        """A step's own solution before the task's; what it wants of this machine is a matter of its own."""
+        places = [folder / "solution"] if step else []
+        place = next((own for own in places if own.exists()), self._inside("solution"))
+        if not (place / SOLVE_SCRIPT).is_file():
             return None
-        env = self._from_host(self.config.solution.env, "solution.env")
-        return Oracle(folder=folder, script=SOLVE_SCRIPT, env=env)
+        problems = list[str]()
+        env = from_host(self.config.solution.env, "solution.env", problems)
+        return Oracle(folder=place, script=SOLVE_SCRIPT, env=env, problem="; ".join(problems))
 
     def _verifier(self, step: StepFields | None, folders: list[Path]) -> Verifier:
-        """What judges a step: its own table before the task's."""
+        """What judges a step: its own table before the task's, but for its limit, which never inherits."""
         task, own = self.config.verifier, step.verifier if step else self.config.verifier
-        seconds = next((s for s in (own.timeout_sec, task.timeout_sec) if s is not None), TEST_SECONDS)
         there = [folder for folder in folders if folder.is_dir()]
-        separate = (own.mode or task.mode or "shared") == "separate"
-        services, bundled = self._tests_machine(step, folders) if separate else ((), False)
+        separate = self._tests_machine(step, folders)
+        bundled = separate is not None and separate.bundled
         if not bundled and not any((folder / TEST_SCRIPT).is_file() for folder in there):
-            self.problems.append(f"there is no {TEST_SCRIPT} in {' or '.join(f.name for f in folders)}")
-        definition = own.environment or task.environment or self.config.environment
+            places = (f"{folder.relative_to(self.folder)}/{TEST_SCRIPT}" for folder in reversed(folders))
+            self.problems.append(f"there is no {' or '.join(places)}")
+        hooks = [*task.collect, *(step.verifier.collect if step else [])]
         return Verifier(
             kind="reward",
             script=f"{TESTS}/{TEST_SCRIPT}",
-            seconds=seconds,
+            seconds=self._seconds("verifier.timeout_sec", own.timeout_sec, 1e-9),
             folders=() if bundled else tuple(there),
-            env=self._from_host({**task.env, **own.env}, "verifier.env"),
+            env=from_host({**task.env, **own.env}, "verifier.env", self.problems),
             user=_user(own.user if own.user is not None else task.user),
-            services=services,
+            services=separate.services if separate else (),
             main=MAIN if separate else "",
             collect=tuple(
                 Collect(
@@ -162,84 +175,35 @@ class _Reader:
                     seconds=hook.timeout_sec,
                     user=_user(hook.user),
                 )
-                for hook in (own.collect or task.collect)
+                for hook in hooks
             ),
-            no_network=(own.network_mode or definition.mode) == "no-network" if separate else None,
+            no_network=separate.no_network if separate else None,
         )
 
-    def _tests_machine(
-        self, step: StepFields | None, folders: list[Path]
-    ) -> tuple[tuple[Service, ...], bool]:
-        """The machine of separate tests, and whether its image brings them (`verifier_mode.py`)."""
-        task = self.config.verifier
-        tables: list[tuple[VerifierFields, Path]] = [(step.verifier, folders[-1])] if step else []
-        for table, folder in [*tables, (task, folders[0])]:
-            config = table.environment or task.environment or self.config.environment
-            if table.environment is not None and table.environment.docker_image:
-                return self._machine(table.environment, folder, "verifier.environment"), True
-            if any((folder / name).is_file() for name in ("Dockerfile", COMPOSE)):
-                built = _without_image(config)
-                return self._machine(built, folder, "verifier.environment"), True
-        return self._machine(self.config.environment, self.folder / "environment", "environment"), False
+    def _tests_machine(self, step: StepFields | None, folders: list[Path]) -> "_TestsMachine | None":
+        """The machine of separate tests, None where they run in the agent's (`verifier_mode.py`).
 
-    def _machine(self, environment: Environment, folder: Path, where: str) -> tuple[Service, ...]:
-        """The services of an environment; `main` is where the agent or the tests work."""
-        self._unsupported(environment, where)
-        main = self._main(environment, folder)
-        compose = self._compose(folder)
-        if compose is None:
-            if not environment.docker_image and not (folder / "Dockerfile").is_file():
-                self.problems.append(f"{where}: neither docker_image nor {folder.name}/Dockerfile")
-            return (main,)
-        try:
-            document = load_document(compose.read_text(encoding="utf-8"))
-        except (OSError, ComposeError) as error:
-            self.problems.append(f"{folder.name}/{COMPOSE}: {error}")
-            return (main,)
-        variables = self._variables(environment)
-        merged = {**document, "services": _with_main(document["services"], environment)}
-        found = compose_services(merged, variables, folder)
-        if where == "environment":
-            self.compose = Compose(folder, found.document, variables, found.problems)
-        else:
-            self.problems += found.problems
-        return tuple(_joined(s, main) if s.name == MAIN else s for s in found.services)
-
-    def _main(self, environment: Environment, folder: Path) -> Service:
-        return Service(
-            name=MAIN,
-            image=environment.docker_image or "",
-            recipe=None if environment.docker_image else Recipe(context=folder),
-            command=IDLE,
-            idle=True,
-            environment=self._from_host(environment.env, "environment.env"),
-            workdir=environment.workdir or "",
-            memory_bytes=environment.memory_bytes,
-            cpus=environment.cpus,
-        )
-
-    def _variables(self, environment: Environment) -> dict[str, str]:
-        """What compose files of tasks are written with."""
-        values = {
-            "CONTEXT_DIR": ".",
-            "MAIN_IMAGE_NAME": f"hb__{self.folder.name}",
-            "TEST_DIR": TESTS,
-            "CPUS": str(environment.cpus or 1),
-            "MEMORY": f"{(environment.memory_bytes or 0) >> 20}M",
-            "PREBUILT_IMAGE_NAME": environment.docker_image or "",
-        }
-        return {**values, **self._from_host(environment.env, "environment.env")}
-
-    def _unsupported(self, environment: Environment, where: str) -> None:
-        asked = {
-            "os": environment.os.lower() != "linux",
-            "gpus": bool(environment.gpus),
-            "tpu": environment.tpu is not None,
-            "mcp_servers": bool(environment.mcp_servers),
-            "skills_dir": environment.skills_dir is not None,
-            "network_mode = allowlist": environment.mode == "allowlist",
-        }
-        self.problems += [f"{where}.{name} is not supported" for name, wanted in asked.items() if wanted]
+        Resources, variables and network are those of the nearest table. The image, which then brings the
+        tests, is that of the nearest table that names one or tests folder that defines one; else it is the
+        agent's.
+        """
+        task, own = self.config.verifier, step.verifier if step else self.config.verifier
+        if (own.mode or task.mode) != "separate":
+            return None
+        table = own.environment or task.environment or self.config.environment
+        image, place, bundled = self.config.environment.docker_image, self._inside("environment"), False
+        nearest = [(own.environment, folders[-1]), *([(task.environment, folders[0])] if step else [])]
+        for environment, folder in nearest:
+            ready = environment.docker_image if environment else None
+            if ready or any((folder / name).is_file() for name in (DOCKERFILE, COMPOSE)):
+                image, place, bundled = ready, folder, True
+                break
+        config: Environment = structs.replace(table, docker_image=image)
+        where = "verifier.environment"
+        made = read_machine(config, place, where, self.folder.name, self.problems, loose=not bundled)
+        self.problems += made.compose.problems if made.compose else ()
+        mode = own.network_mode or task.network_mode or table.mode
+        return _TestsMachine(made.services, bundled, mode == "no-network")
 
     def _networks(self) -> None:
         """A network of a phase that differs from its machine's is not part of this version."""
@@ -257,52 +221,13 @@ class _Reader:
             elif table.network_mode not in (None, baseline) and not separate:
                 self.problems.append(f"{name}.network_mode differs from the environment's: not supported")
 
-    def _from_host(self, env: Mapping[str, str], where: str) -> dict[str, str]:
-        """Values with `${NAME}` or `${NAME:-default}` taken from this process's environment."""
 
-        def value(text: str) -> str:
-            found = _HOST_VARIABLE.fullmatch(text)
-            if found is None:
-                return text
-            if (known := os.environ.get(found[1])) is not None:
-                return known
-            if found[2] is None:
-                self.problems.append(f"{where} wants the environment variable {found[1]}")
-            return found[2] or ""
+class _TestsMachine(NamedTuple):
+    """A machine for the tests alone; `bundled`: its image brings them."""
 
-        return {name: value(text) for name, text in env.items()}
-
-    @staticmethod
-    def _compose(folder: Path) -> Path | None:
-        return folder / COMPOSE if (folder / COMPOSE).is_file() else None
-
-
-def _with_main(services: Mapping[str, Any], environment: Environment) -> dict[str, Any]:
-    """The services of a compose file, with what harbor's own files say of `main` below the task's."""
-    own = dict(services.get(MAIN) or {})
-    if environment.docker_image:
-        own = {"image": environment.docker_image, **{k: v for k, v in own.items() if k != "build"}}
-    elif "build" not in own and "image" not in own:
-        own["build"] = {"context": "."}
-    own.setdefault("command", list(IDLE))
-    return {MAIN: own, **{name: service for name, service in services.items() if name != MAIN}}
-
-
-def _joined(service: Service, main: Service) -> Service:
-    """The compose file's `main` with what task.toml says of it."""
-    return replace(
-        service,
-        environment={**main.environment, **service.environment},
-        workdir=main.workdir or service.workdir,
-        memory_bytes=service.memory_bytes or main.memory_bytes,
-        cpus=service.cpus or main.cpus,
-    )
-
-
-def _without_image(environment: Environment) -> Environment:
-    from msgspec import structs
-
-    return structs.replace(environment, docker_image=None)
+    services: tuple[Service, ...]
+    bundled: bool
+    no_network: bool
 
 
 def _health(found: Health | None) -> Healthcheck | None:
@@ -319,6 +244,7 @@ def _health(found: Health | None) -> Healthcheck | None:
 
 
 def _artifacts(found: Iterable[str | Kept]) -> tuple[Artifact, ...]:
+    """As records; the service is empty for the agent's own."""
     kept = [Kept(source=one) if isinstance(one, str) else one for one in found]
     return tuple(
         Artifact(

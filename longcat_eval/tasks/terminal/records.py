@@ -24,12 +24,16 @@ class Keys:
 
 @dataclass(frozen=True, kw_only=True)
 class Oracle:
-    """The reference solution: a script in `folder`, or keys; `env` is set for the script."""
+    """The reference solution: a script in `folder`, or keys; `env` is set for the script.
+
+    `problem` is why it cannot be run on this machine.
+    """
 
     folder: Path | None = None
     script: str = ""
     keys: tuple[Keys, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,6 +73,8 @@ class OracleAgent(WithoutModel):
         """Run the script, or type the keys; raises `SandboxError` (`no_solution`) where there is none."""
         if step.oracle is None:
             raise SandboxError("no_solution", f"the task has no solution for {step.name or 'its one step'}")
+        if step.oracle.problem:
+            raise SandboxError("no_solution", step.oracle.problem)
         started = time.monotonic()
         try:
             await _put_uv(desk, step.oracle)
