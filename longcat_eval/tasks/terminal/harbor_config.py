@@ -5,6 +5,8 @@ Schemas 1.0 to 1.4; keys that are not here are passed over, as there.
 
 import re
 import tomllib
+import unicodedata
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import msgspec
@@ -12,6 +14,7 @@ import msgspec
 User = str | int | None
 NetworkMode = Literal["public", "no-network", "allowlist"]
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([GMK])\s*", re.IGNORECASE)
+_NO_NAME = re.compile(r"[/\\\x00-\x1f\x7f]")
 _MIB = {"G": 1024.0, "M": 1.0, "K": 1 / 1024}
 
 
@@ -52,6 +55,10 @@ class Environment(Fields, frozen=True, kw_only=True):
     allowed_hosts: list[str] | None = None
     allow_internet: bool | None = None
 
+    def __post_init__(self) -> None:
+        if self.memory is not None and self.memory_mb not in (None, mebibytes(self.memory)):
+            raise ValueError(f"memory = {self.memory} and memory_mb = {self.memory_mb:g} differ")
+
     @property
     def mode(self) -> NetworkMode:
         """The network, with the key that schema 1.0 had for it."""
@@ -61,7 +68,7 @@ class Environment(Fields, frozen=True, kw_only=True):
 
     @property
     def memory_bytes(self) -> int | None:
-        """Memory, with the key that schema 1.0 had for it; `ValueError` for a size that is none."""
+        """Memory, with the key that schema 1.0 had for it."""
         mib = self.memory_mb if self.memory is None else mebibytes(self.memory)
         return None if mib is None else int(mib * (1 << 20))
 
@@ -96,6 +103,10 @@ class Verifier(Fields, frozen=True, kw_only=True):
     network_mode: NetworkMode | None = None
     allowed_hosts: list[str] | None = None
 
+    def __post_init__(self) -> None:
+        if self.environment_mode == "shared" and self.environment is not None:
+            raise ValueError("environment_mode = shared has no environment of its own")
+
     @property
     def mode(self) -> Literal["shared", "separate"] | None:
         """Where the tests run, None where this table does not say."""
@@ -110,6 +121,10 @@ class Kept(Fields, frozen=True, kw_only=True):
     exclude: list[str] = []
     service: str | None = None
 
+    def __post_init__(self) -> None:
+        if ".." in PurePosixPath(self.source).parts:
+            raise ValueError(f"an artifact's source has no ..: {self.source}")
+
 
 class StepFields(Fields, frozen=True, kw_only=True):
     """One of several steps."""
@@ -120,6 +135,10 @@ class StepFields(Fields, frozen=True, kw_only=True):
     min_reward: float | dict[str, float] | None = None
     healthcheck: Health | None = None
     artifacts: list[str | Kept] = []
+
+    def __post_init__(self) -> None:
+        if _NO_NAME.search(self.name) or not self.name.strip(". "):
+            raise ValueError(f"{self.name!r} is not the name of a folder in steps/")
 
 
 class Solution(Fields, frozen=True, kw_only=True):
@@ -143,15 +162,20 @@ class Config(Fields, frozen=True, kw_only=True):
     steps: list[StepFields] = []
     multi_step_reward_strategy: Literal["mean", "final"] | None = None
 
+    def __post_init__(self) -> None:
+        names = [unicodedata.normalize("NFC", step.name).casefold() for step in self.steps]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two steps have the same name: {', '.join(step.name for step in self.steps)}")
+
 
 def read_config(text: str) -> Config:
     """Read a task.toml; `ValueError` says what in it is wrong."""
     return msgspec.convert(tomllib.loads(text), Config, strict=False)
 
 
-def mebibytes(size: str) -> float:
-    """`2G` or `512M` of schema 1.0, in MiB; `ValueError`."""
+def mebibytes(size: str) -> int:
+    """`2G` or `512M` of schema 1.0, in whole MiB; `ValueError`."""
     found = _SIZE.fullmatch(size)
     if found is None:
         raise ValueError(f"{size!r} is no size like 2G or 512M")
-    return float(found[1]) * _MIB[found[2].upper()]
+    return int(float(found[1]) * _MIB[found[2].upper()])
