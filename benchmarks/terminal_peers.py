@@ -1,4 +1,4 @@
-"""TerminalBench by its own runners: the same real tasks, on the same local images, for ours and for theirs."""
+"""TerminalBench by its own runners: the same real tasks, on the same local images, for ours and theirs."""
 
 import json
 import os
@@ -104,7 +104,9 @@ def _run(argv: Sequence[str], out: Path, env: Mapping[str, str] | None) -> None:
         argv, env={**variables(out), **(env or {})}, cwd=out, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise RuntimeError(f"{' '.join(argv[:3])}: exit {done.returncode}\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
+        raise RuntimeError(
+            f"{' '.join(argv[:3])}: exit {done.returncode}\n{done.stdout[-1500:]}{done.stderr[-1500:]}"
+        )
 
 
 def _seconds(found: Mapping[str, Any], began: str, ended: str) -> float:

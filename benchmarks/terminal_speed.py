@@ -1,4 +1,4 @@
-"""TerminalBench: what an attempt costs beside agent and tests, with the originals' runners: python terminal_speed.py
+"""TerminalBench: an attempt beside agent and tests, and the originals' runners: python terminal_speed.py
 
 NOTES.md says what is measured and how to read it.
 """
@@ -71,7 +71,9 @@ def main() -> None:
         outside = [trial.outside for trial in found]
         rows.append(line("longcat-eval", found, statistics.median(walls)))
         note = f"slowest {max(outside):.2f}; {len(outside)} attempts"
-        figures.append(Figure("outside agent and tests", statistics.median(outside), "s", OVERHEAD_SECONDS, note=note))
+        figures.append(
+            Figure("outside agent and tests", statistics.median(outside), "s", OVERHEAD_SECONDS, note=note)
+        )
         for peer, runner in ((TERMINAL_BENCH, terminal_bench), (HARBOR, harbor)):
             if peer not in peers:
                 continue
