@@ -16,11 +16,14 @@ def folder_digest(folder: Path, variant: str = "") -> str:
     for path in sorted(_files(folder), key=lambda p: p.relative_to(folder).as_posix()):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
-            content, kind = str(path.readlink()).encode(), "link"
-        else:
-            content = path.read_bytes()
+            kind, content = "link", hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
+        elif path.is_file():
             kind = "run" if path.stat().st_mode & 0o100 else "file"
-        whole.update(f"{kind} {hashlib.sha256(content).hexdigest()} {name}\n".encode())
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        else:
+            kind, content = "other", ""
+        whole.update(f"{kind} {content} ".encode() + os.fsencode(name) + b"\n")
     return whole.hexdigest()
 
 
