@@ -26,7 +26,10 @@ def download_wheel(
 
 
 def download_source(requirement: str, known_sha256: str, folder: Path, remedy: str) -> Path:
-    """The same for the source distribution; nothing of it is built, and no Python version refused."""
+    """The same for the source distribution, whichever Python it is for.
+
+    Nothing of it is installed; pip asks its build backend for its metadata, in an environment of its own.
+    """
     name = requirement.partition("==")[0]
     return _download(
         requirement, known_sha256, folder, remedy, ["--no-binary", name, "--ignore-requires-python"]

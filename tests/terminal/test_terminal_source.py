@@ -43,6 +43,7 @@ def distribution(index: Path, version: str, content: Path) -> str:
         "PKG-INFO": ABOUT % version,
         "backend.py": BACKEND % (version, version),
         "secret/outside.txt": "not a task",
+        "tasks/../../../outside.txt": "not a task",
     }
     with tarfile.open(path, "w:gz") as tar:
         for name, text in own.items():
@@ -66,7 +67,6 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     toy.terminal_bench(old / "dataset" / "tasks" / "eval-mteb", "debian:12")
     scripts = {f"dataset/scripts/{name}": "true\n" for name in ("setup-uv-pytest.sh", "run-uv-pytest.sh")}
     toy.write(old, {"dataset/tasks/eval-mteb/task.yaml": OLD, **scripts})
-    (new / "tasks" / "hello-world" / "link").symlink_to("Dockerfile")
     known = [distribution(folder, "0.2.10", new), distribution(folder, "0.2.0", old)]
     releases = [one._replace(sha256=digest) for one, digest in zip(source.RELEASES, known, strict=True)]
     monkeypatch.setattr(source, "RELEASES", tuple(releases))
@@ -79,7 +79,7 @@ def test_both_releases_are_fetched_once(index: Path) -> None:
     assert folders == fetched_folders()
     assert [path.name for path in sorted(folders[0].iterdir())] == ["eval-mteb", "hello-world"]
     assert (folders[0] / "hello-world" / "solution.sh").stat().st_mode & 0o100
-    assert (folders[0] / "hello-world" / "link").is_symlink()
+    assert not (folders[0] / "hello-world" / "task.yaml").stat().st_mode & 0o111
     assert {path.name for path in release_folder(source.RELEASES[1]).iterdir()} == {"scripts", "tasks"}
     assert len(list(release_folder(source.RELEASES[0]).parent.iterdir())) == 2, "nothing else is left"
     for path in index.iterdir():
