@@ -14,6 +14,7 @@ from longcat_eval.runners.sandbox.service import Service
 from longcat_eval.tasks.terminal.records import TerminalTask
 
 _URL = re.compile(r"\b(?:https?|git|ftp|ssh)://[^\s\"'`<>()\\]+")
+_HOST = re.compile(r"[a-z0-9.-]+")
 _COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 LOCAL = re.compile(r"^(localhost|127\.|0\.0\.0\.0|\[?::1|[a-z0-9_-]+$)")
 """Hosts of the machine itself, and services, whose names have no dot."""
@@ -37,11 +38,8 @@ class Scanned:
 def scan(task: TerminalTask) -> Scanned:
     """Look at a task's files; nothing runs."""
     services = [*task.services, *(s for step in task.steps for s in step.verifier.services)]
-    bases, features, problems = (
-        list[str](),
-        list[str](),
-        [*task.problems, *(task.compose.problems if task.compose else ())],
-    )
+    bases, features = list[str](), list[str]()
+    problems = [*task.problems, *(task.compose.problems if task.compose else ())]
     texts: list[str] = []
     for service in services:
         if service.recipe is None:
@@ -73,14 +71,14 @@ def scan(task: TerminalTask) -> Scanned:
 
 
 def hosts(texts: Sequence[str]) -> Iterator[str]:
-    """The hosts of the addresses in scripts, without comments and without those of the machine itself."""
+    """The hosts of the addresses in scripts, without comments, patterns and those of the machine itself."""
     for text in texts:
         for address in _URL.findall(_COMMENT.sub("", text)):
             try:
                 host = urlsplit(address).hostname or ""
             except ValueError:
                 continue
-            if host and "$" not in host and not LOCAL.match(host):
+            if _HOST.fullmatch(host) and not LOCAL.match(host):
                 yield host
 
 
