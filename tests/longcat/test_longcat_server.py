@@ -432,8 +432,8 @@ async def test_other_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.01)  # noqa: ASYNC110
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -43,8 +43,8 @@ class Reply:
     logprobs: list[Wire] = field(default_factory=list)
 
 
-def prepare_chat(served: ServedModel, body: ChatBody) -> ChatJob:
-    """Write the prompt and check that it fits; raises `ApiError`."""
+def prepare_chat(served: ServedModel, body: ChatBody, *, cut: bool = False) -> ChatJob:
+    """Write the prompt and check that it fits, or `cut` the completion to fit; raises `ApiError`."""
     from jinja2 import TemplateError
 
     served.check_name(body.model)
@@ -61,7 +61,7 @@ def prepare_chat(served: ServedModel, body: ChatBody) -> ChatJob:
     ids = ids + served.tokenizer.encode(opening)
     request = GenerationRequest(
         prompt_ids=tuple(ids),
-        max_new_tokens=served.room(len(ids), body.most_tokens, "messages"),
+        max_new_tokens=served.room(len(ids), body.most_tokens, "messages", cut=cut),
         sampling=body.sampling,
         stop_ids=served.stop_ids(body),
         stop_strings=body.stops,

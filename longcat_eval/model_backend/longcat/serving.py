@@ -48,9 +48,14 @@ class ServedModel:
                 code="model_not_found",
             )
 
-    def room(self, prompt: int, wanted: int | None, param: str) -> int:
-        """The completion limit: as wanted, or all that is left; raises `ApiError` where it does not fit."""
+    def room(self, prompt: int, wanted: int | None, param: str, *, cut: bool = False) -> int:
+        """The completion limit: as wanted, or all that is left; raises `ApiError` where it does not fit.
+
+        `cut` takes what is left where it is less than what is wanted.
+        """
         most = self.engine.max_context
+        if cut and wanted is not None and prompt < most:
+            wanted = min(wanted, most - prompt)
         if prompt + (wanted or 0) > most or (wanted is None and prompt >= most):
             raise ApiError(
                 f"This model's maximum context length is {most} tokens. However, you requested "

@@ -1,0 +1,123 @@
+"""The model computed in this process, a `Model` for any benchmark: the server's answers without HTTP."""
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+
+from longcat_eval.model_backend.failures import MESSAGE_LIMIT, RequestError
+from longcat_eval.model_backend.longcat.chat_service import answer_chat, prepare_chat
+from longcat_eval.model_backend.longcat.server_schema import ApiError, read_chat
+from longcat_eval.model_backend.longcat.serving import ServedModel
+from longcat_eval.model_backend.prices import Price
+from longcat_eval.model_backend.replies import read_message, read_usage
+from longcat_eval.model_backend.retries import past_deadline
+from longcat_eval.model_backend.tool_client import ToolReplyError
+from longcat_eval.model_backend.tool_text import ToolSyntaxError
+from longcat_eval.protocols import ModelError
+from longcat_eval.records import Completion, Request, Wire
+
+
+class LocalModel:
+    """A served model asked directly. The engine computes in its own thread; this loop stays free."""
+
+    capabilities = frozenset({"chat", "tools", "loglikelihood"})
+
+    def __init__(self, served: ServedModel, *, price: Price | None = None, timeout: float = 3600.0) -> None:
+        self.served, self.name, self.price, self.timeout = served, served.name, price, timeout
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """How it is computed: weights, dtype, quantisation, placement."""
+        return dict(self.served.facts)
+
+    async def complete(self, request: Request) -> Completion:
+        """Answer one request; raises `ModelError`, and `ToolReplyError` for calls that cannot be read.
+
+        A completion limit beyond the context is cut to it: limits are chosen by a count without a tokenizer.
+        """
+        start = time.monotonic()
+        deadline = request.meta.deadline
+        limit = self.timeout if deadline is None else min(self.timeout, deadline - start)
+        try:
+            async with asyncio.timeout(limit):
+                body = read_chat(request.body | {"stream": None, "stream_options": None})
+                job = await asyncio.to_thread(prepare_chat, self.served, body, cut=True)
+                reply = await answer_chat(self.served, job)
+        except TimeoutError:
+            late = limit < self.timeout
+            failed = past_deadline() if late else RequestError("timeout", f"no reply within {limit:g} s")
+            raise self._failed(failed) from None
+        except ApiError as error:
+            raise self._failed(failure_of(error)) from None
+        done = self._read(reply, time.monotonic() - start)
+        problem = (reply["choices"][0].get("tool_parse") or {}).get("error")
+        if problem:
+            raise ToolReplyError(ToolSyntaxError(problem.partition(" in the reply ")[0], done.text), done)
+        return done
+
+    async def loglikelihood(self, context: str, continuation: str) -> tuple[float, bool]:
+        """Sum of the continuation's log probabilities, and whether greedy decoding gives it.
+
+        White space at the end of the context goes to the continuation, and the tokens are those of the whole
+        text, as in lm-evaluation-harness (`_encode_pair`). Raises `ModelError`.
+        """
+        text = context.rstrip()
+        continuation = context[len(text) :] + continuation
+        tokenizer = self.served.tokenizer
+        whole = tokenizer.encode(text + continuation, wrap=True)
+        start = len(tokenizer.encode(text, wrap=True)) if text else 0
+        if not text and tokenizer.bos_id is not None and whole[:1] != [tokenizer.bos_id]:
+            whole = [tokenizer.bos_id, *whole]
+        start = max(start, 1)
+        if len(whole) <= start:
+            return 0.0, True
+        try:
+            self.served.room(len(whole), 0, "prompt")
+            scores = (await self.served.score(whole, 1))[start:]
+        except ApiError as error:
+            raise self._failed(failure_of(error)) from None
+        total = sum(score.logprob or 0.0 for score in scores)
+        greedy = all(score.top_logprobs and score.top_logprobs[0][0] == score.token_id for score in scores)
+        return total, greedy
+
+    async def list_models(self) -> list[Wire]:
+        """The one model, as GET /v1/models shows it."""
+        return [{"id": self.name, "max_model_len": self.served.engine.max_context}]
+
+    async def close(self) -> None:
+        """End the engine's thread and let go of the weights."""
+        await asyncio.to_thread(self.served.engine.close)
+
+    def _read(self, reply: Wire, seconds: float) -> Completion:
+        choice = reply["choices"][0]
+        usage = read_usage(reply["usage"])
+        message = read_message(choice["message"])
+        return Completion(
+            message=msgspec.structs.replace(message, raw=None),
+            finish_reason=choice["finish_reason"],
+            usage=usage,
+            seconds=seconds,
+            cost=self.price.cost(usage) if self.price else None,
+            served_model=reply["model"],
+            fingerprint=reply["system_fingerprint"],
+            parse_mode=(choice.get("tool_parse") or {}).get("mode"),
+            logprobs=choice["logprobs"],
+        )
+
+    def _failed(self, failure: RequestError) -> ModelError:
+        return ModelError(
+            failure.rule.outcome,
+            failure.rule.reason,
+            f"{self.name}: {str(failure)[:MESSAGE_LIMIT]}",
+            alike=failure.alike,
+        )
+
+
+def failure_of(error: ApiError) -> RequestError:
+    """The failure that a client of the server would have seen."""
+    if error.code == "context_length_exceeded":
+        return RequestError("context", str(error))
+    field = f"{error.param}: " if error.param else ""
+    return RequestError("http 5xx" if error.status >= 500 else "http 400", f"{field}{error}")
