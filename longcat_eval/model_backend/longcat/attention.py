@@ -1,0 +1,125 @@
+"""Multi-head latent attention (arXiv:2405.04434, §2.1), cached as one latent per token.
+
+    q      = q_b( norm(q_a x) ) * sqrt(H / q_rank)                heads of [nope | rope]
+    c, k_r = kv_a x;   c = norm(c) * sqrt(H / kv_rank)            one latent, one roped key for all heads
+    k_h    = [ W_k,h c | k_r ],   v_h = W_v,h c                   the two halves of kv_b
+    out    = o( softmax(q_h k_h * scale) v_h )
+
+The cache holds c and k_r only. Because q_h (W_k,h c) = (W_k,h^T q_h) c, a query can be brought to the latent
+once instead of every cached token to its heads: that is the absorbed form, cheaper for few queries. For many
+queries the expanded form is. Both give the same result.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from longcat_eval.model_backend.longcat.config import LiteConfig
+from longcat_eval.model_backend.longcat.linear import Linear
+from longcat_eval.model_backend.longcat.norm_rope import RMSNorm, rotate
+from longcat_eval.model_backend.longcat.step import Layout, Span
+
+Angles = tuple[Tensor, Tensor]
+
+
+class LatentAttention(nn.Module):
+    """One attention sublayer; it owns a KV layer of the cache."""
+
+    def __init__(self, config: LiteConfig, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.heads = config.num_attention_heads
+        self.nope, self.rope, self.value = (
+            config.qk_nope_head_dim,
+            config.qk_rope_head_dim,
+            config.v_head_dim,
+        )
+        self.rank = config.kv_lora_rank
+        self.q_scale, self.kv_scale = config.q_lora_scale, config.kv_lora_scale
+        self.scale = config.softmax_scale
+        hidden, q_rank = config.hidden_size, config.q_lora_rank
+        self.q_a_proj = Linear(hidden, q_rank, dtype)
+        self.q_a_layernorm = RMSNorm(q_rank, config.lora_norm_eps, dtype)
+        self.q_b_proj = Linear(q_rank, self.heads * config.qk_head_dim, dtype)
+        self.kv_a_proj_with_mqa = Linear(hidden, config.kv_width, dtype)
+        self.kv_a_layernorm = RMSNorm(self.rank, config.lora_norm_eps, dtype)
+        self.kv_b_proj = Linear(self.rank, self.heads * (self.nope + self.value), dtype, packs=False)
+        self.o_proj = Linear(self.heads * self.value, hidden, dtype)
+        # Queries for which expanding a cached token and attending to heads costs as much as to its latent.
+        self.worth_expanding = self.rank * (self.nope + self.value) / (2 * self.rank - self.nope - self.value)
+
+    def forward(self, x: Tensor, angles: Angles, layout: Layout, cache: Tensor) -> Tensor:
+        """[T, H] to [T, H]; writes the rows' latents into `cache` [slots, rank + rope] and attends to it."""
+        q_nope, q_rope = self._queries(x, angles)
+        cache.index_copy_(0, layout.slots, self._latents(x, angles))
+        heads = [self._attend(q_nope, q_rope, span, cache) for span in layout.spans]
+        together = heads[0] if len(heads) == 1 else torch.cat(heads)
+        out: Tensor = self.o_proj(together)
+        return out
+
+    def _queries(self, x: Tensor, angles: Angles) -> tuple[Tensor, Tensor]:
+        """[T, heads, nope] and, turned, [T, heads, rope]."""
+        q = self.q_b_proj(self.q_a_layernorm(self.q_a_proj(x))) * self.q_scale
+        nope, rope = torch.split(q.view(len(x), self.heads, -1), [self.nope, self.rope], dim=-1)
+        return nope, rotate(rope, *angles)
+
+    def _latents(self, x: Tensor, angles: Angles) -> Tensor:
+        """[T, rank + rope]: what is cached of each token."""
+        latent, key = torch.split(self.kv_a_proj_with_mqa(x), [self.rank, self.rope], dim=-1)
+        latent = self.kv_a_layernorm(latent) * self.kv_scale
+        return torch.cat([latent, rotate(key.unsqueeze(1), *angles).squeeze(1)], dim=-1)
+
+    def _attend(self, q_nope: Tensor, q_rope: Tensor, span: Span, cache: Tensor) -> Tensor:
+        """The heads' values for the rows of a span, [rows, heads * value]."""
+        rows = slice(span.first, span.last)
+        form = self._expanded if span.queries > self.worth_expanding else self._absorbed
+        return form(q_nope[rows], q_rope[rows], span, span.latents(cache))
+
+    def _absorbed(self, q_nope: Tensor, q_rope: Tensor, span: Span, latents: Tensor) -> Tensor:
+        """Every head of a query against the latents: [B, queries * heads, width] x [B, S, width]."""
+        to_latent, from_latent = self._up()
+        absorbed = torch.bmm(q_nope.transpose(0, 1), to_latent).transpose(0, 1)
+        q = torch.cat([absorbed, q_rope], dim=-1).view(len(latents), -1, latents.shape[-1])
+        scores = torch.bmm(q, latents.transpose(1, 2)).mul_(self.scale)
+        if span.hidden is not None:
+            by_query = scores.view(len(latents), span.queries, self.heads, -1)
+            by_query.masked_fill_(span.hidden.unsqueeze(2), -torch.inf)
+        weights = functional.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
+        seen = torch.bmm(weights, latents[..., : self.rank]).view(-1, self.heads, self.rank)
+        values = torch.bmm(seen.transpose(0, 1), from_latent.transpose(1, 2))
+        return values.transpose(0, 1).reshape(-1, self.heads * self.value)
+
+    def _expanded(self, q_nope: Tensor, q_rope: Tensor, span: Span, latents: Tensor) -> Tensor:
+        """Keys and values of every head, for one sequence with many queries."""
+        latent, key = torch.split(latents[0], [self.rank, self.rope], dim=-1)
+        both = self.kv_b_proj(latent).view(-1, self.heads, self.nope + self.value)
+        k_nope, v = torch.split(both, [self.nope, self.value], dim=-1)
+        q = torch.cat([q_nope, q_rope], dim=-1)
+        k = torch.cat([k_nope, key.unsqueeze(1).expand(-1, self.heads, -1)], dim=-1)
+        v, width = _widened(v, q.shape[-1])
+        causal = span.start == 0
+        visible = None if causal or span.hidden is None else ~span.hidden
+        heads = functional.scaled_dot_product_attention(
+            _heads_first(q),
+            _heads_first(k),
+            _heads_first(v),
+            attn_mask=visible,
+            is_causal=causal,
+            scale=self.scale,
+        )
+        return heads[0, ..., :width].transpose(0, 1).reshape(-1, self.heads * self.value)
+
+    def _up(self) -> tuple[Tensor, Tensor]:
+        """The two halves of kv_b: [heads, nope, rank] and [heads, value, rank]."""
+        both = self.kv_b_proj.weight.view(self.heads, self.nope + self.value, self.rank)
+        return both[:, : self.nope], both[:, self.nope :]
+
+
+def _heads_first(x: Tensor) -> Tensor:
+    """[T, heads, width] to [1, heads, T, width]."""
+    return x.transpose(0, 1).unsqueeze(0)
+
+
+def _widened(v: Tensor, width: int) -> tuple[Tensor, int]:
+    """Values padded to the keys' width on a CPU, whose fused attention wants it; and their own width."""
+    own = v.shape[-1]
+    return (functional.pad(v, (0, width - own)) if v.device.type == "cpu" and own < width else v), own

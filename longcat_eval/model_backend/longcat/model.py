@@ -1,0 +1,153 @@
+"""LongCat-Flash-Lite: embeddings with n-grams, fourteen shortcut-connected layers, a head.
+
+    h_t = ( E[x_t] + sum over the 12 tables i of P_i T_i[id_i(t)] ) / 13      (arXiv:2601.21204)
+
+Parameters are named as in the checkpoint; those that one kernel reads together are packed (`packing.py`). The
+n-gram tables are no parameters: half of the model may lie where the rest does not.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from longcat_eval.model_backend.longcat.config import LiteConfig
+from longcat_eval.model_backend.longcat.experts import Experts, Kernel
+from longcat_eval.model_backend.longcat.layer import ScMoELayer
+from longcat_eval.model_backend.longcat.linear import Linear
+from longcat_eval.model_backend.longcat.ngram_hash import NgramHasher
+from longcat_eval.model_backend.longcat.ngram_tables import Tables
+from longcat_eval.model_backend.longcat.norm_rope import RMSNorm, Rotation
+from longcat_eval.model_backend.longcat.quant import Quantisation
+from longcat_eval.model_backend.longcat.step import Piece, Step
+
+
+class Embedding(nn.Module):
+    """A row per token."""
+
+    def __init__(self, rows: int, width: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(rows, width, dtype=dtype), requires_grad=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """[T] to [T, width]."""
+        return self.weight.index_select(0, tokens)
+
+
+class NgramEmbeddings(nn.Module):
+    """The projections of the n-gram tables' rows, `post_projs` [tables, H, d]."""
+
+    def __init__(self, config: LiteConfig, dtype: torch.dtype) -> None:
+        super().__init__()
+        shape = (config.ngram_tables, config.hidden_size, config.ngram_dim)
+        self.post_projs = nn.Parameter(torch.empty(shape, dtype=dtype), requires_grad=False)
+
+    def forward(self, words: Tensor, rows: Tensor) -> Tensor:
+        """Word embeddings [T, H] and table rows [T, tables, d] to their mean after projection, [T, H]."""
+        total = words
+        for i, projection in enumerate(self.post_projs):
+            total = torch.addmm(total, rows[:, i], projection.t())
+        return total / (1 + len(self.post_projs))
+
+
+class Backbone(nn.Module):
+    """Everything below the head."""
+
+    def __init__(self, config: LiteConfig, dtype: torch.dtype, quant: Quantisation) -> None:
+        super().__init__()
+        self.embed_tokens = Embedding(config.vocab_size, config.hidden_size, dtype)
+        self.ngram_embeddings = NgramEmbeddings(config, dtype)
+        self.layers = nn.ModuleList(
+            ScMoELayer(config, dtype, quant.experts) for _ in range(config.num_layers)
+        )
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps, dtype)
+
+
+class LongcatLite(nn.Module):
+    """The model; its weights are uninitialised until a loader fills them, and `tables` is to be set."""
+
+    def __init__(
+        self,
+        config: LiteConfig,
+        dtype: torch.dtype = torch.float32,
+        quant: Quantisation = Quantisation(),  # noqa: B008 - frozen
+        tables: Tables | None = None,
+    ) -> None:
+        super().__init__()
+        self.config, self.dtype, self.quant = config, dtype, quant
+        self.tables = tables
+        self.hasher = NgramHasher(config)
+        self._rotation = Rotation(config)
+        self.model = Backbone(config, dtype, quant)
+        self.lm_head = Linear(config.hidden_size, config.vocab_size, dtype)
+
+    @torch.inference_mode()
+    def forward(self, step: Step, cache: Sequence[Tensor]) -> Tensor:
+        """Logits [wanted rows, vocabulary]; `cache` has a [slots, width] per KV layer, written to."""
+        hidden = self.hidden(step, cache)
+        wanted = hidden.index_select(0, step.wanted.to(hidden.device))
+        norm = self.model.norm
+        logits: Tensor = self.lm_head(norm(wanted.to(norm.weight.device)))
+        return logits
+
+    @torch.inference_mode()
+    def hidden(self, step: Step, cache: Sequence[Tensor]) -> Tensor:
+        """[T, H] before the final norm."""
+        x, layout = self.embed(step), step.layout
+        angles = None
+        for i, layer in enumerate(self.layers):
+            device = layer.device
+            if angles is None or x.device != device:
+                layout = layout.to(device)
+                x = x.to(device)
+                angles = self._rotation.at(layout.positions, layout.longest)
+            x = layer(x, angles, layout, (cache[2 * i], cache[2 * i + 1]))
+        return x
+
+    @torch.inference_mode()
+    def embed(self, step: Step) -> Tensor:
+        """[T, H]: words fused with the n-grams that end in them."""
+        if self.tables is None:
+            raise RuntimeError("the n-gram tables are not loaded; use loader.load or loader.random_model")
+        words = self.model.embed_tokens(step.tokens.to(self.embedding_device))
+        rows = [self.tables.gather(ids) for ids in step.ngram_ids]
+        together = rows[0] if len(rows) == 1 else torch.cat(rows)
+        fused: Tensor = self.model.ngram_embeddings(words, together.to(words.dtype))
+        return fused
+
+    @property
+    def layers(self) -> "list[ScMoELayer]":
+        """The logical layers in their order."""
+        return list(self.model.layers)  # type: ignore[arg-type]
+
+    @property
+    def embedding_device(self) -> torch.device:
+        """Where the word embedding lies."""
+        return self.model.embed_tokens.weight.device
+
+    def new_cache(self, slots: int) -> list[Tensor]:
+        """Room for the latents of `slots` tokens, each KV layer where its layer lies."""
+        return [
+            torch.zeros(slots, self.config.kv_width, dtype=self.dtype, device=layer.device)
+            for layer in self.layers
+            for _ in range(2)
+        ]
+
+    def pack(self) -> None:
+        """Bring what lies on a CPU into oneDNN's form; the plain weights are gone then."""
+        for part in self.modules():
+            if isinstance(part, Linear | Experts):
+                part.pack()
+
+    def logits(self, tokens: Sequence[int]) -> Tensor:
+        """Logits [T, vocabulary] of a whole text at once; for tests and for looking at the model."""
+        piece = Piece(tokens, 0, [0], (), "all")
+        step = Step.of([piece], self.hasher, page_size=len(tokens))
+        result: Tensor = self(step, self.new_cache(len(tokens)))
+        return result
+
+    def use_kernel(self, kernel: Kernel) -> None:
+        """Have every layer's experts computed by one kernel."""
+        for part in self.modules():
+            if isinstance(part, Experts):
+                part.kernel = kernel
