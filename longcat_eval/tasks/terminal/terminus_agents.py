@@ -1,0 +1,53 @@
+"""The Terminus agents on a terminal task: the loops of `runners/agent/terminus` at a desk's terminal."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from longcat_eval.protocols import AttemptContext
+from longcat_eval.records import Wire
+from longcat_eval.runners.agent.deadline import Deadline
+from longcat_eval.runners.agent.episode import Episode
+from longcat_eval.runners.agent.limits import AgentLimits
+from longcat_eval.runners.agent.terminus.conversation import user
+from longcat_eval.runners.agent.terminus.loop2 import run_terminus2
+from longcat_eval.runners.agent.terminus.own_prompts import own_prompts
+from longcat_eval.runners.agent.terminus.settings import TERMINUS2_LIMITS, TerminusSettings
+from longcat_eval.tasks.terminal.desk import Desk
+from longcat_eval.tasks.terminal.records import Step
+
+
+class Terminus2:
+    """Terminus 2 in one grammar; implements `agents.TerminalAgent`."""
+
+    tools: Sequence[Wire] = ()
+    limits = TERMINUS2_LIMITS
+
+    def __init__(self, grammar: Literal["json", "xml"], source: str) -> None:
+        self._settings = TerminusSettings(prompts=own_prompts(grammar))
+        self.name = "terminus-2" if grammar == "json" else "terminus-2-xml"
+        self.version = self._settings.prompts.version
+        self.texts = self._settings.prompts.texts
+
+    def opening(self, instruction: str) -> Sequence[Wire]:
+        """The first message, at an empty screen."""
+        return [user(self._settings.prompts.first.format(instruction=instruction, terminal_state=""))]
+
+    async def work(
+        self,
+        ctx: AttemptContext,
+        desk: Desk,
+        step: Step,
+        episode: Episode,
+        limits: AgentLimits,
+        deadline: Deadline,
+    ) -> None:
+        """Work until it says twice that it is done."""
+        await run_terminus2(
+            ctx,
+            await desk.terminal(),
+            step.instruction,
+            settings=self._settings,
+            limits=limits,
+            deadline=deadline,
+            episode=episode,
+        )
