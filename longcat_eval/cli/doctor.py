@@ -15,7 +15,13 @@ from longcat_eval.cli.roles import list_models, make_role
 from longcat_eval.cli.settings import RunSettings
 from longcat_eval.errors import EnvironmentUnusableError, ExitCode
 from longcat_eval.model_backend.probes import Probe, Status, probe_endpoint
-from longcat_eval.model_backend.resolve import ModelOptions, ResolvedModel, open_model, resolve_model
+from longcat_eval.model_backend.resolve import (
+    LOCAL_PREFIX,
+    ModelOptions,
+    ResolvedModel,
+    open_model,
+    resolve_model,
+)
 from longcat_eval.protocols import DataOptions, Model, ModelError
 from longcat_eval.records import Wire
 from longcat_eval.tasks.tau2.importing import EXTRA_MODULES
@@ -35,6 +41,10 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "openai": (("openai",), "no --transport openai"),
     "tau2": (EXTRA_MODULES, "no tau2 tasks"),
     "swe": (("unidiff",), "no SWE-Bench"),
+    "local": (
+        ("torch", "transformers", "safetensors", "accelerate", "starlette", "uvicorn"),
+        "no --model local:PATH, no serve",
+    ),
     "docker": (("docker",), "no sandboxes: no SWE-Bench, TerminalBench, PRDBench"),
 }
 """Extra -> (modules it brings, what is lost without it)."""
@@ -90,6 +100,8 @@ def python_version() -> Probe:
 def needed_extras(options: ModelOptions, tasks: Sequence[str]) -> set[str]:
     """The extras without which what was asked for cannot run."""
     needed = {"openai"} if options.transport == "openai" else set()
+    if (options.model or "").startswith(LOCAL_PREFIX):
+        needed.add("local")
     if any(name.startswith("math") for name in tasks):
         needed.add("math")
     if any(name.startswith("tau2-") for name in tasks):

@@ -141,6 +141,50 @@ def fetch(
     raise typer.Exit(fetch_all(what, data_dir, tau2_src))
 
 
+@app.command("serve")
+def serve_command(
+    model: Annotated[str, typer.Option("--model", "-m", help="local:PATH (a checkpoint) or local:tiny.")],
+    host: Annotated[
+        str, typer.Option(help="Where to listen; others than loopback need a key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes any free one.", min=0, max=65535)] = 8000,
+    api_key_env: Annotated[
+        str | None, typer.Option(help="Name of the variable with the key that clients must send.")
+    ] = None,
+    served_model_name: Annotated[str | None, typer.Option(help="The model's name for clients.")] = None,
+    lenient_tools: Annotated[
+        bool, typer.Option("--lenient-tools", help="Accept malformed tool calls of known kinds; told.")
+    ] = False,
+    dtype: Annotated[str, typer.Option(help="auto, bfloat16, float16 or float32.")] = "auto",
+    quant: Annotated[str, typer.Option(help="none, or int8 for the experts.")] = "none",
+    quant_tables: Annotated[str, typer.Option(help="none, or int8 for the n-gram tables.")] = "none",
+    tables: Annotated[
+        str, typer.Option(help="Where the n-gram tables lie: auto, device, split, host or mmap.")
+    ] = "auto",
+    gpus: Annotated[str, typer.Option(help="auto: those present; none: the CPU.")] = "auto",
+    context: Annotated[int | None, typer.Option(help="Tokens of prompt and completion at most.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Sequences computed side by side at most.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of the CPU.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the random weights of local:tiny.")] = 0,
+) -> None:
+    """Serve a local LongCat-Flash-Lite to OpenAI clients on this machine."""
+    from longcat_eval.cli.serve import ServeOptions, serve
+
+    local = {
+        "dtype": dtype,
+        "quant": quant,
+        "quant_tables": quant_tables,
+        "tables": tables,
+        "gpus": gpus,
+        "context": context,
+        "batch": batch,
+        "threads": threads,
+        "seed": seed,
+    }
+    options = ServeOptions(model, host, port, api_key_env, served_model_name, lenient_tools, local)
+    raise typer.Exit(serve(options))
+
+
 def doctor(resolved: Resolved) -> None:
     """Check endpoint, settings on the wire, data, disk and extras; each line ok, warn or fail."""
     from longcat_eval.cli.run import check_health

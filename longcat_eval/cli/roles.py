@@ -34,6 +34,7 @@ def agent_options(settings: RunSettings, origins: Mapping[str, str] | None = Non
         max_tokens=sampling.pop("max_tokens", None),
         sampling=sampling,
         extra_body=settings.extra_body,
+        local=settings.local,
         context_length=settings.context_length,
         headers=_headers(settings.header),
         price=settings.price or None,
@@ -110,7 +111,7 @@ async def open_role(resolved: ResolvedModel, settings: RunSettings, references: 
     model = await open_model(resolved, references=references, cache=cache)
     try:
         served = Served(resolved.served_name or resolved.name, None)
-        if resolved.kind == "endpoint":
+        if resolved.kind in ("endpoint", "local"):
             served = await find_served(model, resolved, trusted=settings.served_model_name is not None)
         contexts = [n for n in (resolved.context_length, served.context_length) if n is not None]
         return make_role(model, resolved, served.name, min(contexts, default=None))
@@ -181,7 +182,7 @@ def innermost(model: Any) -> Any:
 
 def role_record(resolved: ResolvedModel, role: Role) -> RoleRecord:
     """The role's part of the manifest: everything but secrets."""
-    origins = dict(resolved.origins)
+    origins, facts = dict(resolved.origins), getattr(innermost(role.model), "facts", {})
     if role.context_length != resolved.context_length:
         origins["context_length"] = "the server's list of models"
     return RoleRecord(
@@ -195,6 +196,8 @@ def role_record(resolved: ResolvedModel, role: Role) -> RoleRecord:
         max_tokens=resolved.max_tokens,
         tool_parser=resolved.tool_parser,
         lenient_tools=resolved.lenient_tools,
+        computed=dict(facts.get("computed", {})),
+        placement=facts.get("placement", ""),
         price=resolved.price_record,
         origins=origins,
         notes=tuple(resolved.notes),

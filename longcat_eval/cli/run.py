@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 AUTO_IN_FLIGHT = 512
+LOCAL_IN_FLIGHT = 64
 OPEN_FILES = 65_536
 COLLECT_SELDOM = (50_000, 20, 100)
 """Thresholds of the garbage collector: a run has many records and few cycles (benchmarks/NOTES.md)."""
@@ -107,7 +108,10 @@ def raise_open_files() -> None:
 
 def first_line(model: ResolvedModel, settings: RunSettings) -> str:
     """What answers, from where, and why it was chosen."""
-    where = {"embedded": "embedded in this machine: neither --model nor a base URL was given"}
+    where = {
+        "embedded": "embedded in this machine: neither --model nor a base URL was given",
+        "local": "computed in this process",
+    }
     place = where.get(model.kind, model.endpoint or model.kind)
     if model.kind == "embedded" and settings.model:
         place = "embedded in this machine"
@@ -183,7 +187,7 @@ def attempts_at_once(settings: RunSettings, planned: list[PlannedTask], agent: R
     if isinstance(concurrency, int):
         return concurrency
     if agent.kind != "embedded":
-        return AUTO_IN_FLIGHT
+        return LOCAL_IN_FLIGHT if agent.kind == "local" else AUTO_IN_FLIGHT
     return 1 if any(part.task.protocol.tools for part in planned) else SLOTS
 
 

@@ -66,8 +66,9 @@ class RunSettings:
         None,
         "--model,-m",
         MODEL,
-        "A preset (`models list`), a server's model name, scripted/oracle, scripted/null or "
-        "scripted/FILE.jsonl. Without it and without a base URL: the small embedded model.",
+        "A preset (`models list`), a server's model name, local:PATH (a checkpoint, computed here), "
+        "local:tiny, scripted/oracle, scripted/null or scripted/FILE.jsonl. Without it and without a base "
+        "URL: the small embedded model.",
     )
     base_url: str | None = setting(
         None, "--base-url", MODEL, "An OpenAI-compatible endpoint, such as http://host:8000/v1."
@@ -95,7 +96,8 @@ class RunSettings:
         [],
         "--set",
         MODEL,
-        "One setting by path: sampling.temperature=0.6, extra_body.x=1, limits.max_steps=20.",
+        "One setting by path: sampling.temperature=0.6, extra_body.x=1, limits.max_steps=20, "
+        "local.quant=int8.",
     )
 
     user_model: str | None = setting(None, "--user-model", ROLES, "The user simulator's model.")
@@ -170,6 +172,9 @@ class RunSettings:
     sampling: dict[str, Any] = setting({}, "", FILE_ONLY, "Sampling parameters by their wire names.")
     extra_body: dict[str, Any] = setting({}, "", FILE_ONLY, "Further fields of the request body.")
     price: dict[str, float] = setting({}, "", FILE_ONLY, "prompt, completion: US dollars per million tokens.")
+    local: dict[str, Any] = setting(
+        {}, "", FILE_ONLY, "How local:PATH is computed: dtype, quant, tables, gpus, context, batch, threads."
+    )
     limits: dict[str, float] = setting({}, "", FILE_ONLY, "A task's own limits.")
     context_length: int | None = setting(None, "", FILE_ONLY, "The model's context window in tokens.")
 
@@ -188,7 +193,7 @@ class Resolved(NamedTuple):
     origins: dict[str, str]
 
 
-SET_TARGETS = ("sampling", "extra_body", "price", "limits")
+SET_TARGETS = ("sampling", "extra_body", "price", "limits", "local")
 
 
 def resolve(given: dict[str, tuple[Any, str]], file: Path | None) -> Resolved:

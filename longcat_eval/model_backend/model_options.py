@@ -16,7 +16,8 @@ class ModelOptions:
     """What was said about one model; None and empty mean not said.
 
     `sampling` overrides go by their names on the wire, None takes a preset's value off it. `price` has
-    prompt, completion and perhaps cached_prompt, US dollars per million tokens. `origins` says where each
+    prompt, completion and perhaps cached_prompt, US dollars per million tokens. `local` says how a model is
+    computed in this process (`longcat/local_options.py`). `origins` says where each
     setting was said (flag, environment, file), by its name or `sampling.NAME`.
     """
 
@@ -29,6 +30,7 @@ class ModelOptions:
     transport: Transport = "aiohttp"
     sampling: Mapping[str, Any] = field(default_factory=dict)
     extra_body: Mapping[str, Any] = field(default_factory=dict)
+    local: Mapping[str, Any] = field(default_factory=dict)
     max_tokens: int | None = None
     context_length: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)

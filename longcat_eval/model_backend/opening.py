@@ -15,8 +15,9 @@ from longcat_eval.protocols import Model
 
 if TYPE_CHECKING:
     from longcat_eval.model_backend.endpoint import EndpointModel
+    from longcat_eval.model_backend.longcat.local_options import LocalOptions
 
-Kind = Literal["endpoint", "embedded", "scripted"]
+Kind = Literal["endpoint", "embedded", "local", "scripted"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,7 @@ class ResolvedModel:
     tpm: int | None = None
     script: scripted.Script | None = field(default=None, repr=False)
     weights: Path | None = None
+    local: "LocalOptions | None" = None
     origins: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     capabilities: frozenset[str] = frozenset({"chat", "tools"})
@@ -99,6 +101,8 @@ async def _open_bare(resolved: ResolvedModel, references: scripted.References | 
         return scripted.ScriptedModel(resolved.name, scripted.Lines(references))
     if resolved.kind == "embedded":
         return await _open_embedded(resolved)
+    if resolved.kind == "local":
+        return await _open_local(resolved)
     return _endpoint_model(resolved, resolved.base_url)
 
 
@@ -116,6 +120,21 @@ async def _open_embedded(resolved: ResolvedModel) -> Model:
     except BaseException:
         await server.stop()
         raise
+
+
+async def _open_local(resolved: ResolvedModel) -> Model:
+    from longcat_eval.model_backend.longcat.local import LocalModel
+    from longcat_eval.model_backend.longcat.local_options import LocalOptions
+    from longcat_eval.model_backend.longcat.open_local import open_served
+
+    served = await asyncio.to_thread(
+        open_served,
+        resolved.weights,
+        resolved.local or LocalOptions(),
+        resolved.served_name or resolved.name,
+        lenient_tools=resolved.lenient_tools,
+    )
+    return LocalModel(served, name=resolved.name, price=resolved.price, timeout=resolved.timeout)
 
 
 def _endpoint_model(resolved: ResolvedModel, base_url: str) -> "EndpointModel":

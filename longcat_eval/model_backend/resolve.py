@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from longcat_eval.errors import EnvironmentUnusableError, UsageError, did_you_mean
+from longcat_eval.errors import UsageError, did_you_mean
 from longcat_eval.model_backend import scripted, urls
 from longcat_eval.model_backend.keys import (
     OPENAI_BASE,
@@ -48,10 +48,11 @@ def resolve_model(
     if name is not None and name.startswith(scripted.PREFIX):
         return _scripted(name, options, role)
     if name is not None and name.startswith(LOCAL_PREFIX):
-        raise EnvironmentUnusableError(
-            "the local LongCat implementation is not part of this version yet: serve the model and give "
-            + _flag(role, "base-url")
-        )
+        from longcat_eval.model_backend.resolve_local import resolve_local
+
+        return resolve_local(options, _flag(role, "base-url"))
+    if options.local:
+        raise UsageError("local.… settings are for --model local:PATH")
     preset_name = _preset_of(name, options, env)
     preset = load_presets().presets[preset_name] if preset_name else None
     if preset is not None and preset.kind == "embedded" and not options.base_url:

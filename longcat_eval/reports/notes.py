@@ -25,7 +25,7 @@ def notes(table: Table) -> list[str]:
     """The notes that apply to this table, one sentence or list each, in print order."""
     mixed = [f"mixed: {line}." for line in table.mixed]
     ours = [*_reading(table), *_conditions(table), *_beside(table), *_floors(table), *_under_floors(table)]
-    ours += _remarks(table)
+    ours += [*_computed(table), *_remarks(table)]
     return [*_marks(table), *_missing(table), *mixed, *ours, *_sources(table)]
 
 
@@ -162,6 +162,14 @@ def _under_floors(table: Table) -> Iterable[str]:
                 said[column.label].append(text)
     if lists := [f"{label} ({', '.join(found)})" for label, found in said.items() if found]:
         yield f"at or below a floor: {'; '.join(lists)}."
+
+
+def _computed(table: Table) -> Iterable[str]:
+    """From which weights, and how, a model was computed on the machine of its run."""
+    for column in table.columns:
+        if column.computed:
+            how = ", ".join(f"{name} {value}" for name, value in column.computed.items())
+            yield f"{column.label} was computed by longcat-eval's own implementation: {how}."
 
 
 def _remarks(table: Table) -> Iterable[str]:

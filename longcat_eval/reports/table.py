@@ -59,6 +59,7 @@ class Column(NamedTuple):
     run: int = 0
     header: Mapping[str, str] = {}
     not_run: Mapping[str, str] = {}
+    computed: Mapping[str, str] = {}
 
 
 class Row(NamedTuple):
@@ -138,7 +139,9 @@ def _run_columns(runs: Sequence["RunData"], beside_published: bool) -> list[Colu
         elif beside_published:
             label = f"{model} (this run)"
         header = known[preset].header if preset in known else {}
-        columns.append(Column(label, model, number, header, run.manifest.not_run))
+        agent = run.manifest.roles.get("agent")
+        computed = agent.computed if agent is not None else {}
+        columns.append(Column(label, model, number, header, run.manifest.not_run, computed))
     return columns
 
 

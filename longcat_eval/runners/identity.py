@@ -7,7 +7,7 @@ import msgspec
 
 from longcat_eval.runners.manifest import Manifest
 
-FREE_ROLE_FIELDS = ("endpoint", "origins", "notes", "price")
+FREE_ROLE_FIELDS = ("endpoint", "origins", "notes", "price", "placement")
 """A server may move and prices may change between two starts of one run."""
 FREE_TASK_FIELDS = ("floors",)
 FREE_PROTOCOL_FIELDS = ("notes", "typical_tokens", "typical_requests", "role_models")

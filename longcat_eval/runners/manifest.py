@@ -10,7 +10,10 @@ FORMAT = 1
 
 
 class RoleRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One model of the run: `origins` says for each setting where its value came from."""
+    """One model of the run: `origins` says for each setting where its value came from.
+
+    `computed` says of a model computed here from which weights and how, `placement` on what.
+    """
 
     name: str
     kind: str
@@ -22,6 +25,8 @@ class RoleRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     max_tokens: int | None = None
     tool_parser: str = "none"
     lenient_tools: bool = False
+    computed: dict[str, str] = {}
+    placement: str = ""
     price: dict[str, float] | None = None
     origins: dict[str, str] = {}
     notes: tuple[str, ...] = ()

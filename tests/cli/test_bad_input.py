@@ -22,7 +22,7 @@ CASES = [
     ([*NULL, "--set", "limits.max_steps=5"], 2, "no task of this run has it"),
     ([*SMOKE, "--model", "scripted/nobody"], 2, "no scripted model 'nobody'"),
     ([*SMOKE, "--model", "scripted/no.jsonl"], 2, "no.jsonl"),
-    ([*SMOKE, "--model", "local:/x"], 5, "not part of this version"),
+    ([*SMOKE, "--model", "local:/x"], 5, "/x does not exist"),
     ([*SMOKE, "--model", "gpt-4.1"], 5, "OPENAI_API_KEY"),
     (["run", "--task", "math500", "--model", "scripted/null", "--data-dir", "nowhere"], 5, "nowhere"),
     ([*NULL, "--shard", "3/2"], 2, "3/2"),

@@ -189,7 +189,23 @@ def test_errors_name_the_flag_of_the_role(role: str) -> None:
 
 ERRORS: dict[str, tuple[dict[str, Any], dict[str, str], type[LongcatEvalError], str]] = {
     "unknown name": ({"model": "qwen3-next-80b-a3b"}, {}, UsageError, "did you mean 'qwen3-next-80b"),
-    "local": ({"model": "local:/x"}, {}, EnvironmentUnusableError, "not part of this version yet"),
+    "local": ({"model": "local:/x"}, {}, EnvironmentUnusableError, "/x does not exist"),
+    "local without a folder": ({"model": "local:"}, {}, UsageError, "folder of a checkpoint"),
+    "local with a URL": ({"model": "local:tiny", "base_url": "http://h/v1"}, {}, UsageError, "--base-url"),
+    "local setting": (
+        {"model": "local:tiny", "local": {"dtpye": "x"}},
+        {},
+        UsageError,
+        "did you mean 'dtype'",
+    ),
+    "local value": ({"model": "local:tiny", "local": {"quant": "int4"}}, {}, UsageError, "one of none, int8"),
+    "local count": ({"model": "local:tiny", "local": {"batch": 0}}, {}, UsageError, "whole number above 0"),
+    "local elsewhere": (
+        {"model": "gpt-4.1", "local": {"batch": 2}},
+        {},
+        UsageError,
+        "for --model local:PATH",
+    ),
     "no key for OpenAI": ({"model": "gpt-4.1"}, {}, EnvironmentUnusableError, "OPENAI_API_KEY"),
     "no key for Gemini": ({"model": "gemini-2.5-flash-lite"}, {}, EnvironmentUnusableError, "GEMINI_API_KEY"),
     "ftp": ({"model": "x", "base_url": "ftp://h/v1"}, {}, UsageError, "http"),

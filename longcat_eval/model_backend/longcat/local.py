@@ -24,8 +24,11 @@ class LocalModel:
 
     capabilities = frozenset({"chat", "tools", "loglikelihood"})
 
-    def __init__(self, served: ServedModel, *, price: Price | None = None, timeout: float = 3600.0) -> None:
-        self.served, self.name, self.price, self.timeout = served, served.name, price, timeout
+    def __init__(
+        self, served: ServedModel, *, name: str = "", price: Price | None = None, timeout: float = 3600.0
+    ) -> None:
+        self.served, self.name = served, name or served.name
+        self.price, self.timeout = price, timeout
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -84,7 +87,7 @@ class LocalModel:
 
     async def list_models(self) -> list[Wire]:
         """The one model, as GET /v1/models shows it."""
-        return [{"id": self.name, "max_model_len": self.served.engine.max_context}]
+        return [{"id": self.served.name, "max_model_len": self.served.engine.max_context}]
 
     async def close(self) -> None:
         """End the engine's thread and let go of the weights."""

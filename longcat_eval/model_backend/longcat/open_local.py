@@ -1,0 +1,100 @@
+"""From a checkpoint, or none, to a served model: weights placed, tokenizer read, engine running."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from longcat_eval.model_backend.longcat.budget import Weights, present_gpus
+from longcat_eval.model_backend.longcat.byte_tokenizer import ByteTokenizer
+from longcat_eval.model_backend.longcat.config import LiteConfig
+from longcat_eval.model_backend.longcat.local_options import LocalOptions
+from longcat_eval.model_backend.longcat.placement import CPU, Plan, plan
+from longcat_eval.model_backend.longcat.quant import Quantisation
+from longcat_eval.model_backend.longcat.serving import ServedModel
+from longcat_eval.model_backend.longcat.tokenizer import CheckpointTokenizer, Tokenizer
+
+if TYPE_CHECKING:
+    from longcat_eval.model_backend.longcat.model import LongcatLite
+
+HOST_SHARE = 0.9
+"""Of the memory that is available, what weights and KV cache may take."""
+DEFAULT_CONTEXT = 32_768
+
+
+def open_served(
+    folder: Path | None, options: LocalOptions, name: str, *, lenient_tools: bool = False
+) -> ServedModel:
+    """Load the checkpoint of a folder, or random weights of the shape `tiny`; its engine is to be closed.
+
+    Raises `CheckpointError`, `PlacementError`.
+    """
+    import torch
+
+    from longcat_eval.model_backend.longcat.engine import LocalEngine
+
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    tokenizer: Tokenizer = ByteTokenizer() if folder is None else CheckpointTokenizer(folder)
+    placed = place(folder, options)
+    model = load_weights(folder, placed, options)
+    engine = LocalEngine(model, tokenizer, max_context=options.context, max_batch=options.batch)
+    facts = {
+        "computed": computed(folder, placed.weights, tokenizer, options),
+        "placement": placed.describe(),
+    }
+    return ServedModel(name, engine, tokenizer, lenient_tools=lenient_tools, facts=facts)
+
+
+def place(folder: Path | None, options: LocalOptions) -> Plan:
+    """What goes where on this machine; random weights are small and stay together."""
+    config = LiteConfig.tiny() if folder is None else LiteConfig.read(folder)
+    gpus = [] if options.gpus == "none" else present_gpus()
+    dtype = options.dtype
+    if dtype == "auto":
+        dtype = config.dtype if gpus else "float32"
+    quant = Quantisation(experts=options.quant, tables=options.quant_tables)  # type: ignore[arg-type]
+    weights = Weights(config, dtype, quant)
+    if folder is None:
+        return Plan.single(weights, gpus[0].name if gpus else CPU)
+    context = options.context or min(DEFAULT_CONTEXT, config.max_position_embeddings)
+    return plan(weights, gpus, host_memory(), tables=options.tables, context=context)
+
+
+def load_weights(folder: Path | None, placed: Plan, options: LocalOptions) -> "LongcatLite":
+    """The model with its weights in place."""
+    from longcat_eval.model_backend.longcat.loader import load, random_model
+
+    if folder is None:
+        return random_model(placed.weights.config, options.seed)
+    return load(folder, placed)
+
+
+def host_memory() -> int:
+    """Bytes of host memory to use: most of what is available."""
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(int(line.split()[1]) * 1024 * HOST_SHARE)
+    return 0
+
+
+def computed(
+    folder: Path | None, weights: Weights, tokenizer: Tokenizer, options: LocalOptions
+) -> dict[str, str]:
+    """What a record has to say of the computation: two runs that differ in it are not the same model."""
+    facts = {
+        "weights": f"random weights (seed {options.seed})" if folder is None else _weights_of(folder),
+        "dtype": weights.dtype,
+        "quantisation": weights.quant.describe() or "none",
+        "chat template": hashlib.sha256(tokenizer.template.encode()).hexdigest()[:12],
+    }
+    return facts | ({"tokenizer": tokenizer.remark} if tokenizer.remark else {})
+
+
+def _weights_of(folder: Path) -> str:
+    """The folder's name, and a hash of its configuration and of where every tensor lies in its files."""
+    from longcat_eval.model_backend.longcat.shards import open_checkpoint
+
+    kept = hashlib.sha256((folder / "config.json").read_bytes())
+    for name, stored in sorted(open_checkpoint(folder).tensors.items()):
+        kept.update(f"{name} {stored.dtype} {stored.shape} {stored.begin} {stored.end}\n".encode())
+    return f"{folder.resolve().name} (tensors {kept.hexdigest()[:12]})"
