@@ -258,6 +258,22 @@ def test_a_compose_file_is_merged_as_harbor_does(tmp_path: Path) -> None:
     assert task.compose.folder == folder
 
 
+def test_compose_files_may_name_variables_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose = "services:\n  main: {environment: {A: '${LCEVAL_KEY}', B: '${CPUS}', C: '${OWN}'}}\n"
+    config = "[environment]\ncpus = 2\nenv = {OWN = 'task'}\n"
+    task = read(tmp_path, config, {"environment/docker-compose.yaml": compose})
+    assert problems(task) == "the variable LCEVAL_KEY has no value"
+    for name in ("LCEVAL_KEY", "CPUS", "OWN"):
+        monkeypatch.setenv(name, "host")
+    task = read_harbor(tmp_path / "task")
+    assert not problems(task)
+    assert task.services[0].environment == {"A": "host", "B": "2", "C": "task", "OWN": "task"}
+    assert task.compose is not None
+    assert "LCEVAL_KEY" not in task.compose.variables
+
+
 @pytest.mark.parametrize(
     ("main", "image", "context", "dockerfile"),
     [

@@ -99,6 +99,19 @@ def test_the_agents_service_is_told_by_its_container(tmp_path: Path) -> None:
     assert web.volumes == ()
 
 
+def test_compose_files_may_name_variables_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose = toy.COMPOSE.replace("- TEST_DIR=", "- KEY=${LCEVAL_KEY}\n      - TEST_DIR=")
+    folder = toy.terminal_bench(tmp_path / "t", BASE, compose=compose)
+    assert problems(one(folder)) == "the variable LCEVAL_KEY has no value"
+    monkeypatch.setenv("LCEVAL_KEY", "host")
+    monkeypatch.setenv("T_BENCH_TEST_DIR", "/elsewhere")
+    task = one(folder)
+    assert not problems(task)
+    assert task.services[0].environment == {"KEY": "host", "TEST_DIR": "/tests"}
+
+
 def test_a_solution_script_wins_over_keys(tmp_path: Path) -> None:
     typed = (
         "- command: vim a\n  min_timeout_sec: 0.5\n  append_enter: true\n"

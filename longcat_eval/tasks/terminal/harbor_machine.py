@@ -95,7 +95,8 @@ def _composed(
     own = services.pop(MAIN, None)
     main = _main(own if isinstance(own, Mapping) else {}, environment, folder, env)
     variables = _variables(environment, env, task)
-    found = compose_services({**document, "services": {MAIN: main, **services}}, variables, folder)
+    merged = {**document, "services": {MAIN: main, **services}}
+    found = compose_services(merged, {**os.environ, **variables}, folder)
     return Made(found.services, Compose(folder, found.document, variables, found.problems))
 
 
@@ -137,7 +138,10 @@ def _literal(text: str) -> str:
 
 
 def _variables(environment: Environment, env: Mapping[str, str], task: str) -> dict[str, str]:
-    """What compose files of tasks are written with (`compose_env.py`): the task's own, then harbor's."""
+    """What compose files are written with (`compose_env.py`): the task's own, then harbor's.
+
+    Before both comes this process's environment.
+    """
     harbors = {
         "CONTEXT_DIR": ".",
         "MAIN_IMAGE_NAME": f"hb__{task}",

@@ -5,6 +5,7 @@ trial's containers are named those of `terminal_bench/terminal/docker_compose_ma
 """
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def _task(folder: Path, name: str, config: Mapping[str, Any], instruction: str, 
     shared = _shared_files(folder, config, problems) if key else {}
     compose, run_tests = shared.get(COMPOSE, folder / COMPOSE), shared.get(SCRIPT, folder / SCRIPT)
     place = folder if compose.parent.name == "defaults" else compose.parent
-    composed = read_compose(compose, variables(name), place)
+    composed = read_compose(compose, {**os.environ, **variables(name)}, place)
     agent = _agent_service(composed)
     if (parser := config.get("parser_name", "pytest")) != "pytest":
         problems.append(f"parser_name: {parser} is not supported, only pytest")
@@ -142,7 +143,7 @@ def _sha256(path: Path) -> str:
 
 
 def variables(name: str) -> dict[str, str]:
-    """The variables that compose files of tasks are written with.
+    """The variables that compose files of tasks are written with, beside those of this process's environment.
 
     The prefix for other services' images and containers was called one thing up to 0.2.10 and another since:
     both are set.
