@@ -29,11 +29,12 @@ exec tmux -u -S "$dir/s" -f /dev/null -C start-server \\; \
   set-option -g history-limit 10000000 \\; set-option -g default-size 160x40 \\; \
   set-option -g remain-on-exit on \\; set-option -g status off \\; \
   new-session -d -x 160 -y 40 -- /bin/sh -c "unset TMUX TMUX_PANE; $shell; exit" \\; \
-  attach-session "$@"
+  resize-window -x 160 -y 40 \\; attach-session "$@"
 """
 """$1 is the private directory, $2 the command of the shell, the rest options of the client. The limit of the
 history holds for panes made after it is set alone. With $TMUX set, an own `tmux` would talk to this
-server and not to its own. The shell has a parent of its own because tmux lets no child of its stay
+server and not to its own. The size is fixed once there is a window: 3.4 dies of that before, and 3.2 takes
+the client's. The shell has a parent of its own because tmux lets no child of its stay
 stopped."""
 
 ATTACH_TMUX = """
