@@ -27,6 +27,9 @@ class Quantisation:
         return f"int8 {' and '.join(parts)} (weight-only, symmetric, per row)" if parts else ""
 
 
+NOT_QUANTISED = Quantisation()
+
+
 def quantise(weight: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
     """[..., out, in] to int8 of the same shape and float32 scales [..., out]; a zero row has scale 1."""
     import torch
