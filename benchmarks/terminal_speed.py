@@ -13,15 +13,18 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import terminal_round_trip
 from figures import Figure, aligned, figures_table
 from measure import environment, load_average, machine, measure
 from peers import HARBOR, TERMINAL_BENCH
 from speed import say
 from terminal_peers import Trial, copy_tasks, harbor, terminal_bench
+from terminal_round_trip import timed as milliseconds
 from workload import ours
 
+from longcat_eval.runners.sandbox.host_image import SHELL_PACKAGES, build_host_image
+from longcat_eval.runners.sandbox.sandboxes import DockerSandboxes
 from longcat_eval.runners.store import read_run, read_transcript
+from longcat_eval.runners.terminal.open import open_terminal
 
 TASKS = ("hello-world", "grid-pattern-transform", "polyglot-c-py", "sqlite-db-truncate")
 OVERHEAD_SECONDS, ROUND_TRIP_MS = 1.5, 10.0
@@ -83,7 +86,7 @@ def main() -> None:
             trials, wall = timed(lambda runner=runner, peer=peer: runner(tasks, scratch / peer.folder))  # type: ignore[misc]
             check(peer.name, trials)
             rows.append(line(peer.name, trials, wall))
-    figures += asyncio.run(terminal_round_trip.figures())
+    figures.append(asyncio.run(round_trip()))
     daemon = subprocess.run(
         ["docker", "version", "-f", "{{.Server.Version}}"], capture_output=True, text=True, check=False
     )
@@ -92,6 +95,24 @@ def main() -> None:
     head = ["", "outside s", "slowest", "whole attempt s", f"command over {len(TASKS)} tasks s"]
     print(aligned([head, *rows]))
     print(f"\nlongcat-eval\n{figures_table(figures)}")
+
+
+async def round_trip() -> Figure:
+    """Two keys and the screen, through tmux's control mode."""
+    sandboxes = DockerSandboxes()
+    try:
+        sandbox = await sandboxes.start(build_host_image([*SHELL_PACKAGES, "tmux"]))
+        terminal = await open_terminal(sandbox, kind="tmux")
+
+        async def look() -> None:
+            await terminal.send(["x", "BSpace"])
+            await terminal.screen()
+
+        spent = await milliseconds(look, 200)
+    finally:
+        await sandboxes.close()
+    note = f"slowest {max(spent):.1f}; terminal_round_trip.py has more"
+    return Figure("round trip of a terminal", statistics.median(spent), "ms", ROUND_TRIP_MS, note=note)
 
 
 def line(name: str, trials: Sequence[Trial], wall: float) -> list[str]:

@@ -37,7 +37,8 @@ def test_six_real_tasks_pass_by_their_solution_and_not_by_nothing(
     cli: Cli, tmp_path: Path, core_tasks: Path
 ) -> None:
     chosen = [word for name in TASKS for word in ("--sample-id", name)]
-    run = ("run", "--task", "terminal-bench", "--dataset", core_tasks, *chosen, "--plain")
+    slow_machine = ("--set", "limits.test_timeout_multiplier=5")
+    run = ("run", "--task", "terminal-bench", "--dataset", core_tasks, *chosen, *slow_machine, "--plain")
     for model, score in (("scripted/oracle", "100.00†‡¶ (6/6)"), ("scripted/null", "0.00†‡¶ (0/6)")):
         out = model.partition("/")[2]
         ran = cli(*run, "--model", model, "-o", out)

@@ -197,7 +197,7 @@ def test_the_doctor_tries_the_tasks_and_the_report_says_so(
 def test_bad_words_are_refused_before_anything_starts(cli: Cli, tmp_path: Path, terminal_image: str) -> None:
     toy.terminal_bench(tmp_path / "tasks" / "good", terminal_image)
     for words, said in (
-        (("--agent", "terminus-3", *NULL), "did you mean terminus-2"),
+        (("--agent", "terminus-3", *NULL), "did you mean 'terminus-2'"),
         (("--agent", "oracle", *NULL), "--agent oracle asks no model: give --model scripted/oracle"),
         (("--agent", "bash", "--prompt-source", "installed", *NULL), "other prompts than ours"),
         (("--base-image-map", "ubuntu", *NULL), "FROM=TO"),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from longcat_eval.model_backend.longcat.config import LiteConfig
-from longcat_eval.model_backend.longcat.linear import Linear
+from longcat_eval.model_backend.longcat.linear import Linear, Together
 from longcat_eval.model_backend.longcat.norm_rope import RMSNorm, rotate
 from longcat_eval.model_backend.longcat.step import Layout, Span
 
@@ -44,27 +44,33 @@ class LatentAttention(nn.Module):
         self.kv_a_layernorm = RMSNorm(self.rank, config.lora_norm_eps, dtype)
         self.kv_b_proj = Linear(self.rank, self.heads * (self.nope + self.value), dtype, packs=False)
         self.o_proj = Linear(self.heads * self.value, hidden, dtype)
+        self._down = Together(self.q_a_proj, self.kv_a_proj_with_mqa)
         # Queries for which expanding a cached token and attending to heads costs as much as to its latent.
         self.worth_expanding = self.rank * (self.nope + self.value) / (2 * self.rank - self.nope - self.value)
 
     def forward(self, x: Tensor, angles: Angles, layout: Layout, cache: Tensor) -> Tensor:
         """[T, H] to [T, H]; writes the rows' latents into `cache` [slots, rank + rope] and attends to it."""
-        q_nope, q_rope = self._queries(x, angles)
-        cache.index_copy_(0, layout.slots, self._latents(x, angles))
+        down, latents = self._down(x)
+        q_nope, q_rope = self._queries(down, angles)
+        cache.index_copy_(0, layout.slots, self._latents(latents, angles))
         heads = [self._attend(q_nope, q_rope, span, cache) for span in layout.spans]
         together = heads[0] if len(heads) == 1 else torch.cat(heads)
         out: Tensor = self.o_proj(together)
         return out
 
-    def _queries(self, x: Tensor, angles: Angles) -> tuple[Tensor, Tensor]:
-        """[T, heads, nope] and, turned, [T, heads, rope]."""
-        q = self.q_b_proj(self.q_a_layernorm(self.q_a_proj(x))) * self.q_scale
-        nope, rope = torch.split(q.view(len(x), self.heads, -1), [self.nope, self.rope], dim=-1)
+    def pack(self, twice: bool) -> None:
+        """Make the two projections down one matrix for a CPU."""
+        self._down.pack(twice)
+
+    def _queries(self, down: Tensor, angles: Angles) -> tuple[Tensor, Tensor]:
+        """q_a x to [T, heads, nope] and, turned, [T, heads, rope]."""
+        q = self.q_b_proj(self.q_a_layernorm(down)) * self.q_scale
+        nope, rope = torch.split(q.view(len(q), self.heads, -1), [self.nope, self.rope], dim=-1)
         return nope, rotate(rope, *angles)
 
-    def _latents(self, x: Tensor, angles: Angles) -> Tensor:
-        """[T, rank + rope]: what is cached of each token."""
-        latent, key = torch.split(self.kv_a_proj_with_mqa(x), [self.rank, self.rope], dim=-1)
+    def _latents(self, down: Tensor, angles: Angles) -> Tensor:
+        """kv_a x to [T, rank + rope]: what is cached of each token."""
+        latent, key = torch.split(down, [self.rank, self.rope], dim=-1)
         latent = self.kv_a_layernorm(latent) * self.kv_scale
         return torch.cat([latent, rotate(key.unsqueeze(1), *angles).squeeze(1)], dim=-1)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from longcat_eval.model_backend.longcat.config import LiteConfig
-from longcat_eval.model_backend.longcat.linear import can_pack, packed, packed_linear
+from longcat_eval.model_backend.longcat.linear import Packed, can_pack
 from longcat_eval.model_backend.longcat.quant import Kind, dequantise
 
 Kernel = Literal["auto", "loop", "grouped", "gather"]
@@ -40,18 +40,18 @@ class Experts(nn.Module):
             for name, rows in (("gate_up_scale", 2 * inner), ("down_scale", hidden)):
                 scale = torch.empty(count, rows, dtype=torch.float32)
                 setattr(self, name, nn.Parameter(scale, requires_grad=False))
-        self._packed: list[tuple[Tensor, Tensor]] = []
+        self._packed: list[tuple[Packed, Packed]] = []
 
     def forward(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
         """[T, H] with the router's [T, k] and [T, k] to [T, H]."""
         identity = x.float() * (weights * (chosen >= self.count)).sum(1, keepdim=True)
         return self._kernel(x, chosen)(x, chosen, weights, identity).to(x.dtype)
 
-    def pack(self) -> None:
-        """Keep oneDNN's form in the place of the weights; see `Linear.pack`."""
+    def pack(self, twice: bool) -> None:
+        """Keep the CPU's form in the place of the weights; see `linear.Packed`."""
         if self.gate_up_scale is None and can_pack(self.gate_up):
             for e in range(self.count):
-                self._packed.append((packed(self.gate_up[e]), packed(self.down[e])))
+                self._packed.append((Packed(self.gate_up[e], twice), Packed(self.down[e], twice)))
             for name in ("gate_up", "down"):
                 setattr(self, name, nn.Parameter(torch.empty(0, dtype=self.dtype), requires_grad=False))
 
@@ -124,13 +124,13 @@ class Experts(nn.Module):
     def _first(self, x: Tensor, e: int) -> Tensor:
         """Gate and up of expert e."""
         if self._packed:
-            return packed_linear(x, self._packed[e][0])
+            return self._packed[e][0](x)
         return functional.linear(x, self._dense(self.gate_up[e], self.gate_up_scale, e))
 
     def _second(self, x: Tensor, e: int) -> Tensor:
         """Down of expert e."""
         if self._packed:
-            return packed_linear(x, self._packed[e][1])
+            return self._packed[e][1](x)
         return functional.linear(x, self._dense(self.down[e], self.down_scale, e))
 
     def _dense(self, weight: Tensor, scale: Tensor | None, e: int | Tensor) -> Tensor:

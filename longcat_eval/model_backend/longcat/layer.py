@@ -13,7 +13,7 @@ from torch.nn import functional
 from longcat_eval.model_backend.longcat.attention import Angles, LatentAttention
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.experts import Experts
-from longcat_eval.model_backend.longcat.linear import Linear
+from longcat_eval.model_backend.longcat.linear import Linear, Together
 from longcat_eval.model_backend.longcat.norm_rope import RMSNorm
 from longcat_eval.model_backend.longcat.quant import Kind
 from longcat_eval.model_backend.longcat.router import Router
@@ -28,11 +28,17 @@ class MLP(nn.Module):
         self.gate_proj = Linear(hidden, inner, dtype)
         self.up_proj = Linear(hidden, inner, dtype)
         self.down_proj = Linear(inner, hidden, dtype)
+        self._gate_up = Together(self.gate_proj, self.up_proj)
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, H] to [T, H]."""
-        y: Tensor = self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))
+        gate, up = self._gate_up(x)
+        y: Tensor = self.down_proj(functional.silu(gate) * up)
         return y
+
+    def pack(self, twice: bool) -> None:
+        """Make gate and up one matrix for a CPU."""
+        self._gate_up.pack(twice)
 
 
 class MoE(nn.Module):

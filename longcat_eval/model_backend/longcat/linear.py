@@ -1,15 +1,18 @@
 """A matrix of the model, and how a CPU multiplies by it.
 
 torch's CPU path packs a weight anew in every product; with few rows that costs more than the product. oneDNN
-can keep the packed form instead: measured on one core, 1.5 times the speed at 32 rows, twice at 4.
+can keep the packed form instead: measured on one core, 1.5 times the speed at 32 rows, twice at 4. For a
+single row, reading a wide matrix transposed is twice as fast as either.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# The rows that oneDNN lays the packed form out for; with 32 it is the fastest from 1 to 512 rows.
+# The rows that oneDNN lays the packed form out for; with 32 it is the fastest from 2 to 512 rows.
 PACKED_ROWS = 32
+# Outputs per input from which a single row is faster by the transposed matrix.
+WIDE = 1.5
 
 
 class Linear(nn.Module):
@@ -20,19 +23,60 @@ class Linear(nn.Module):
         super().__init__()
         self.packs = packs
         self.weight = nn.Parameter(torch.empty(outputs, inputs, dtype=dtype), requires_grad=False)
-        self._packed: Tensor | None = None
+        self._packed: Packed | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, inputs] to [T, outputs]."""
-        if self._packed is None:
-            return functional.linear(x, self.weight)
-        return packed_linear(x, self._packed)
+        return functional.linear(x, self.weight) if self._packed is None else self._packed(x)
 
-    def pack(self) -> None:
-        """Keep oneDNN's form in the place of the weight, which is gone then; only on a CPU that has it."""
+    def pack(self, twice: bool) -> None:
+        """Keep the CPU's form in the place of the weight, which is gone then; see `Packed`."""
         if self.packs and can_pack(self.weight):
-            self._packed = packed(self.weight)
-            self.weight = nn.Parameter(torch.empty(0, dtype=self.weight.dtype), requires_grad=False)
+            self._packed = Packed(self.weight, twice)
+            self.drop()
+
+    def drop(self) -> None:
+        """Let go of the weight."""
+        self.weight = nn.Parameter(torch.empty(0, dtype=self.weight.dtype), requires_grad=False)
+
+
+class Together:
+    """Matrices that multiply the same rows: one product once they are packed."""
+
+    def __init__(self, *parts: Linear) -> None:
+        self.parts = parts
+        self._sizes = [part.weight.shape[0] for part in parts]
+        self._packed: Packed | None = None
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
+        """[T, inputs] to a [T, outputs] of each."""
+        if self._packed is None:
+            return tuple(part(x) for part in self.parts)
+        return torch.split(self._packed(x), self._sizes, dim=-1)
+
+    def pack(self, twice: bool) -> None:
+        """Pack them as one matrix; the weights are gone then."""
+        if all(can_pack(part.weight) for part in self.parts):
+            self._packed = Packed(torch.cat([part.weight for part in self.parts]), twice)
+            for part in self.parts:
+                part.drop()
+
+
+class Packed:
+    """A weight as oneDNN lays it out; with `twice` a wide one also transposed, for single rows."""
+
+    def __init__(self, weight: Tensor, twice: bool) -> None:
+        outputs, inputs = weight.shape
+        self._packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_ROWS)
+        wide = twice and outputs >= WIDE * inputs
+        self._transposed = weight.t().contiguous() if wide else None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """[T, inputs] to [T, outputs]."""
+        if self._transposed is not None and len(x) == 1:
+            return torch.mm(x, self._transposed)
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, None, "none", [], "")
+        return result
 
 
 def can_pack(weight: Tensor) -> bool:
@@ -45,15 +89,3 @@ def can_pack(weight: Tensor) -> bool:
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
     )
-
-
-def packed(weight: Tensor) -> Tensor:
-    """[outputs, inputs] in oneDNN's own layout."""
-    result: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_ROWS)
-    return result
-
-
-def packed_linear(x: Tensor, weight: Tensor) -> Tensor:
-    """x times the transposed weight of `packed`."""
-    result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
-    return result

@@ -11,15 +11,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from longcat_eval.model_backend.longcat.attention import LatentAttention
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.experts import Experts, Kernel
-from longcat_eval.model_backend.longcat.layer import ScMoELayer
+from longcat_eval.model_backend.longcat.layer import MLP, ScMoELayer
 from longcat_eval.model_backend.longcat.linear import Linear
 from longcat_eval.model_backend.longcat.ngram_hash import NgramHasher
 from longcat_eval.model_backend.longcat.ngram_tables import Tables
 from longcat_eval.model_backend.longcat.norm_rope import RMSNorm, Rotation
 from longcat_eval.model_backend.longcat.quant import Quantisation
 from longcat_eval.model_backend.longcat.step import Piece, Step
+
+# Bytes of a model up to which wide matrices are kept in two forms on a CPU.
+TWICE_BELOW = 4 * 1024**3
 
 
 class Embedding(nn.Module):
@@ -134,10 +138,11 @@ class LongcatLite(nn.Module):
         ]
 
     def pack(self) -> None:
-        """Bring what lies on a CPU into oneDNN's form; the plain weights are gone then."""
-        for part in self.modules():
-            if isinstance(part, Linear | Experts):
-                part.pack()
+        """Bring what lies on a CPU into the forms that are fast there; the plain weights are gone then."""
+        twice = sum(weight.nbytes for weight in self.parameters()) < TWICE_BELOW
+        for part in list(self.modules()):
+            if isinstance(part, LatentAttention | MLP | Linear | Experts):
+                part.pack(twice)
 
     def logits(self, tokens: Sequence[int]) -> Tensor:
         """Logits [T, vocabulary] of a whole text at once; for tests and for looking at the model."""

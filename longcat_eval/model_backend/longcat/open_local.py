@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from longcat_eval.model_backend.longcat.budget import Weights, present_gpus
+from longcat_eval.model_backend.longcat.budget import Weights, host_memory, present_gpus
 from longcat_eval.model_backend.longcat.byte_tokenizer import ByteTokenizer
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.local_options import LocalOptions
@@ -16,8 +16,6 @@ from longcat_eval.model_backend.longcat.tokenizer import CheckpointTokenizer, To
 if TYPE_CHECKING:
     from longcat_eval.model_backend.longcat.model import LongcatLite
 
-HOST_SHARE = 0.9
-"""Of the memory that is available, what weights and KV cache may take."""
 DEFAULT_CONTEXT = 32_768
 
 
@@ -62,19 +60,12 @@ def place(folder: Path | None, options: LocalOptions) -> Plan:
 
 def load_weights(folder: Path | None, placed: Plan, options: LocalOptions) -> "LongcatLite":
     """The model with its weights in place."""
-    from longcat_eval.model_backend.longcat.loader import load, random_model
+    from longcat_eval.model_backend.longcat.loader import load
+    from longcat_eval.model_backend.longcat.random_weights import random_model
 
     if folder is None:
         return random_model(placed.weights.config, options.seed)
     return load(folder, placed)
-
-
-def host_memory() -> int:
-    """Bytes of host memory to use: most of what is available."""
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(int(line.split()[1]) * 1024 * HOST_SHARE)
-    return 0
 
 
 def computed(

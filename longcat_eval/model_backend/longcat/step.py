@@ -116,8 +116,8 @@ class Layout:
 class Step:
     """A forward pass to do; made by `Step.of`.
 
-    `ngram_ids` are the table rows of the tokens in order: [t, tables] for all single tokens, then one
-    tensor for each longer piece, so that what was prefetched for a piece is found. `wanted` are the rows whose logits
+    `ngram_ids` are the table rows of the tokens in order: a [t, tables] for all single tokens, then one for
+    each longer piece, so that what was prefetched for a piece is found. `wanted` are the rows whose logits
     are asked for; those of piece i are `wanted[first:last]` with `(first, last) = answers[i]`.
     """
 

@@ -1,4 +1,4 @@
-"""Memory for weights: on a device, on the host, in a file that the kernel pages, or the checkpoint's own bytes."""
+"""Memory for weights: on a device, on the host, in a file that the kernel pages, or the checkpoint's own."""
 
 import mmap
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32"}
 
 
 class Storage:
-    """Where each place of a plan really is; `emulate` says which device stands for a place (tests without GPUs)."""
+    """Where each place of a plan really is; `emulate` says which device stands for a place."""
 
     def __init__(self, offload: Path | None = None, emulate: Mapping[str, str] | None = None) -> None:
         self.offload, self.emulate = offload, dict(emulate or {})

@@ -1,6 +1,5 @@
-"""The n-gram tables of a plan: memory for each block of tables, its filling, and the object that the model asks."""
+"""The n-gram tables of a plan: memory for each block, its filling, and the object that the model asks."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,8 +46,8 @@ class TableStore:
         for place, first, last in runs(plan.tables):
             if place == MMAP:
                 assert checkpoint is not None, "tables without a checkpoint cannot be mapped"
-                for i in range(first, last + 1):
-                    blocks.append((place, Rows(i, (sizes[i],), mapped(checkpoint.tensors[names[i]]))))
+                stored = {i: checkpoint.tensors[names[i]] for i in range(first, last + 1)}
+                blocks += [(place, Rows(i, (sizes[i],), mapped(entry))) for i, entry in stored.items()]
                 continue
             own = sizes[first : last + 1]
             blocks.append((place, cls._block(config, storage, place, first, own, dtype, int8)))
@@ -90,16 +89,6 @@ class TableStore:
                 target[part].copy_(values)
                 scales[part].copy_(scale)
             return
-
-    def dense(self) -> "Iterable[torch.Tensor]":
-        """Each table [M_i, d] in the model's type, on the host (for writing small checkpoints)."""
-        for _, block in self.blocks:
-            whole = block.block
-            if block.scales is not None:
-                from longcat_eval.model_backend.longcat.quant import dequantise
-
-                whole = dequantise(whole, block.scales, self.dtype)
-            yield from whole.to("cpu", self.dtype).split(list(block.sizes))
 
     def tables(self) -> Tables:
         """What the model asks for rows."""
