@@ -24,7 +24,8 @@ class RMSNorm(nn.Module):
         # torch's own is a chain of a dozen calls on a CPU.
         exact = x.float()
         mean = torch.linalg.vecdot(exact, exact).div_(x.shape[-1])
-        return (exact * mean.add_(self.eps).rsqrt_().unsqueeze(-1) * self.weight).to(x.dtype)
+        inverse: Tensor = mean.add_(self.eps).rsqrt_().unsqueeze(-1)
+        return (exact * inverse * self.weight).to(x.dtype)
 
 
 def inverse_frequencies(config: LiteConfig) -> Tensor:

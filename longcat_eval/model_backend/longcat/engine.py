@@ -1,0 +1,203 @@
+"""The engine that servers and models ask: `core.EngineCore` in a thread of its own."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from longcat_eval.model_backend.longcat.core import EngineCore, EngineOptions
+from longcat_eval.model_backend.longcat.engine_api import (
+    EngineError,
+    EngineMetrics,
+    GenerationRequest,
+    RequestRefusedError,
+    TokenEvent,
+    TokenScore,
+)
+from longcat_eval.model_backend.longcat.sequence import Request
+from longcat_eval.model_backend.longcat.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from longcat_eval.model_backend.longcat.model import LongcatLite
+
+GIB = 1024**3
+# What a GPU keeps free for activations beside weights and cache.
+ACTIVATIONS = 2 * GIB
+# Tokens that a cache in host memory has room for, if a context is not longer.
+HOST_TOKENS = 65_536
+
+
+class _Ticket:
+    """A submitted request between the caller's loop and the engine's thread."""
+
+    def __init__(self, asked: GenerationRequest) -> None:
+        self.asked = asked
+        self.loop = asyncio.get_running_loop()
+        self.arrivals: asyncio.Queue[TokenEvent | Exception] = asyncio.Queue()
+        self.request: Request | None = None
+        self.dropped = False
+
+
+class LocalEngine:
+    """One model for any number of callers, from any event loop; see `engine_api.Engine`.
+
+    `max_context` bounds a prompt and its continuation, `max_batch` the sequences computed side by side; what
+    is None is chosen from the model and the memory there is.
+    """
+
+    def __init__(
+        self,
+        model: "LongcatLite",
+        tokenizer: Tokenizer | None,
+        *,
+        max_context: int | None = None,
+        max_batch: int | None = None,
+        options: EngineOptions | None = None,
+    ) -> None:
+        if options is None:
+            longest = max_context or min(32_768, model.config.max_position_embeddings)
+            on_gpu = model.embedding_device.type == "cuda"
+            options = EngineOptions(
+                kv_tokens=max(longest, room(model) or HOST_TOKENS), step_tokens=4096 if on_gpu else 512
+            )
+        if max_batch is not None:
+            options = replace(options, max_running=max_batch)
+        self._core = EngineCore(model, tokenizer, options)
+        if max_context is not None:
+            self._core.max_context = min(self._core.max_context, max_context)
+        self.max_context = self._core.max_context
+        self.metrics: EngineMetrics = self._core.metrics
+        self._changed = threading.Condition()
+        self._inbox: deque[_Ticket] = deque()
+        self._tickets: list[_Ticket] = []
+        self._outbox: dict[asyncio.AbstractEventLoop, list[tuple[_Ticket, TokenEvent | Exception]]] = {}
+        self._failure: EngineError | None = None
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="longcat-engine", daemon=True)
+        self._thread.start()
+
+    async def submit(self, request: GenerationRequest) -> AsyncIterator[TokenEvent]:
+        """Yield events as tokens come; closing the iterator cancels the request."""
+        self._core.check(request)
+        ticket = _Ticket(request)
+        self._post(ticket)
+        left = request.n
+        try:
+            while left:
+                arrived = await ticket.arrivals.get()
+                if isinstance(arrived, Exception):
+                    left = 0
+                    raise arrived
+                left -= arrived.finish_reason is not None
+                yield arrived
+        finally:
+            if left:
+                ticket.dropped = True
+                self._post(ticket)
+
+    async def score(self, prompt_ids: Sequence[int], top: int = 1) -> list[TokenScore]:
+        """How likely each token was after those before it, with the `top` best alternatives there."""
+        request = GenerationRequest(tuple(prompt_ids), 0, logprobs=top, echo=True)
+        return [
+            TokenScore(event.token_id, event.logprob, event.top_logprobs)
+            async for event in self.submit(request)
+        ]
+
+    def close(self) -> None:
+        """End the thread; what is under way ends with `EngineError`."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _post(self, ticket: _Ticket) -> None:
+        with self._changed:
+            if self._failure is not None:
+                if ticket.dropped:
+                    return
+                raise self._failure
+            self._inbox.append(ticket)
+            self._changed.notify()
+
+    def _run(self) -> None:
+        try:
+            busy = False
+            while self._take_in(busy):
+                busy = self._core.step()
+                self._send()
+            failure = EngineError("the engine was closed")
+        except Exception as error:  # noqa: BLE001 - whatever fails here is told to everybody who waits
+            failure = EngineError(f"the engine failed: {type(error).__name__}: {error}")
+        with self._changed:
+            self._failure = failure
+            waiting = [*self._tickets, *(ticket for ticket in self._inbox if not ticket.dropped)]
+        for ticket in waiting:
+            self._outbox.setdefault(ticket.loop, []).append((ticket, failure))
+        self._send()
+
+    def _take_in(self, busy: bool) -> bool:
+        """Begin and cancel what was posted, waiting for it where nothing is to compute; False to end."""
+        with self._changed:
+            while not (busy or self._inbox or self._closing):
+                self._changed.wait()
+            if self._closing:
+                return False
+            posted = list(self._inbox)
+            self._inbox.clear()
+        for ticket in posted:
+            if not ticket.dropped:
+                self._begin(ticket)
+            elif ticket in self._tickets:
+                self._drop(ticket)
+        return True
+
+    def _begin(self, ticket: _Ticket) -> None:
+        def sink(event: TokenEvent) -> None:
+            self._outbox.setdefault(ticket.loop, []).append((ticket, event))
+
+        self._tickets.append(ticket)
+        try:
+            ticket.request = self._core.add(ticket.asked, sink)
+        except RequestRefusedError as error:
+            self._tickets.remove(ticket)
+            self._outbox.setdefault(ticket.loop, []).append((ticket, error))
+
+    def _drop(self, ticket: _Ticket) -> None:
+        self._tickets.remove(ticket)
+        if ticket.request is not None:
+            self._core.cancel(ticket.request)
+
+    def _send(self) -> None:
+        """Hand over a step's events with one wake-up per loop; who is gone is cancelled."""
+        for loop, events in self._outbox.items():
+            try:
+                loop.call_soon_threadsafe(_arrive, events)
+            except RuntimeError:  # the loop is closed
+                for ticket in {id(ticket): ticket for ticket, _ in events}.values():
+                    if ticket in self._tickets:
+                        self._drop(ticket)
+        self._outbox.clear()
+        self._tickets = [t for t in self._tickets if t.request is not None and t.request.open_choices]
+
+
+def _arrive(events: list[tuple[_Ticket, TokenEvent | Exception]]) -> None:
+    for ticket, event in events:
+        ticket.arrivals.put_nowait(event)
+
+
+def room(model: "LongcatLite") -> int | None:
+    """Tokens that the free memory of the GPUs has a cache for; None where no layer lies on one."""
+    per_layer = 2 * model.config.kv_width * model.dtype.itemsize
+    layers: dict[torch.device, int] = {}
+    for layer in model.layers:
+        if layer.device.type == "cuda":
+            layers[layer.device] = layers.get(layer.device, 0) + 1
+    found = [
+        max(0, torch.cuda.mem_get_info(device)[0] - ACTIVATIONS) // (count * per_layer)
+        for device, count in layers.items()
+    ]
+    return min(found) if found else None
