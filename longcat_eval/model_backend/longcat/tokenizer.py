@@ -20,10 +20,13 @@ class Tokenizer(Protocol):
     eos_id: int
     pad_id: int | None
     special_ids: frozenset[int]
-    template: str
-    """The chat template in use, as Jinja text."""
     remark: str
     """What a reader of a run should know of it; empty for a checkpoint's own tokenizer and template."""
+
+    @property
+    def template(self) -> str:
+        """The chat template in use, as Jinja text."""
+        ...
 
     def encode(self, text: str, allow_special: bool = True, *, wrap: bool = False) -> list[int]:
         """Ids of a text; `allow_special` reads markers in it, `wrap` adds the tokenizer's own."""
@@ -73,8 +76,13 @@ class CheckpointTokenizer:
         self.pad_id = self.inner.pad_token_id
         self.special_ids = frozenset(int(i) for i in self.inner.all_special_ids)
         own = self.inner.get_chat_template() if self.inner.chat_template else None
-        self.template: str = own or TEMPLATE_FILE.read_text(encoding="utf-8")
+        self._template: str = own or TEMPLATE_FILE.read_text(encoding="utf-8")
         self.remark = "" if own else "the checkpoint has no chat template: longcat-eval's own is used"
+
+    @property
+    def template(self) -> str:
+        """The checkpoint's chat template, else the fallback."""
+        return self._template
 
     def encode(self, text: str, allow_special: bool = True, *, wrap: bool = False) -> list[int]:
         """Ids of a text."""
