@@ -12,13 +12,14 @@ from longcat_eval.runners.agent.faults import NOTHING_SAID
 
 
 def user(text: str) -> Wire:
-    """A user message."""
-    return {"role": "user", "content": text}
+    """A user message; halves of characters, which a model may put into its keys, are question marks."""
+    return {"role": "user", "content": text.encode("utf-8", "replace").decode()}
 
 
 def assistant(text: str) -> Wire:
     """A message of the model; servers want some words in it."""
-    return {"role": "assistant", "content": text if text.strip() else NOTHING_SAID}
+    said = text.encode("utf-8", "replace").decode()
+    return {"role": "assistant", "content": said if said.strip() else NOTHING_SAID}
 
 
 class Conversation:

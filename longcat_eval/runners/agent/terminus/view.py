@@ -8,8 +8,9 @@ class View:
     """Compares the terminal's history with what it was, as `get_incremental_output` of the originals does.
 
     If the text before is found in the text that there is, what is new begins with the last line of the
-    former, which is where a prompt stood. Otherwise, or if nothing is new, the screen is shown. Where the
-    history begins with blank lines the originals show more than is new; here such lines change nothing.
+    former, which is where a prompt stood: of a terminal that did not change, that line is new. Otherwise, or
+    where this is blank, the screen is shown. Where the history begins with blank lines the originals show
+    more than is new; here such lines change nothing.
     """
 
     def __init__(self, terminal: Terminal, prompts: Prompts, max_bytes: int) -> None:
