@@ -35,6 +35,8 @@ bench: $(VENV)/.dev ## Our speed beside the peers', in one run.
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/tau2_speed.py
 	$(BIN)/python benchmarks/swe_speed.py
+	$(BIN)/python benchmarks/terminal_speed.py
+	$(BIN)/python benchmarks/terminal_round_trip.py
 
 docs: $(VENV)/.dev ## Write docs/cli.md from the code.
 	$(BIN)/python docs/make_reference.py

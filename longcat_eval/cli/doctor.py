@@ -55,7 +55,8 @@ SANDBOXED = ("swe-bench", "terminal-bench", "prdbench")
 def run_doctor(options: ModelOptions, tasks: Sequence[str], data: DataOptions, settings: RunSettings) -> int:
     """Check this machine, the data of `tasks` and the model; print a line each; exit 5 if one fails.
 
-    Tasks of TerminalBench are tried, one by one: the samples that `settings` chooses.
+    Tasks of TerminalBench are tried, one by one, where that is asked for by name: the samples that `settings`
+    chooses.
     """
     from rich.console import Console
 
@@ -67,7 +68,7 @@ def run_doctor(options: ModelOptions, tasks: Sequence[str], data: DataOptions, s
     for probe in asyncio.run(model_checks(options)):
         show(console, probe)
         failed |= probe.status == "fail"
-    if "terminal-bench" in tasks:
+    if "terminal-bench" in settings.task:
         from longcat_eval.cli.terminal_doctor import examine_terminal
 
         failed |= examine_terminal(console, settings, data) != ExitCode.OK
