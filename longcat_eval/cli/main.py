@@ -9,6 +9,7 @@ import typer
 
 from longcat_eval import __version__
 from longcat_eval.cli.images import images_app
+from longcat_eval.cli.model import model_app
 from longcat_eval.cli.options import with_run_settings
 from longcat_eval.cli.sandbox import sandbox_app
 from longcat_eval.cli.settings import Resolved
@@ -32,6 +33,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(cache_app, name="cache")
 app.add_typer(images_app, name="images")
 app.add_typer(sandbox_app, name="sandbox")
+app.add_typer(model_app, name="model")
 
 Runs = Annotated[
     list[Path] | None, typer.Argument(metavar="[RUN…]", help="Run directories; default: the latest.")

@@ -122,6 +122,8 @@ def plan(
     if tables not in TABLE_POLICIES:
         raise PlacementError(f"--tables {tables}: there are {', '.join(TABLE_POLICIES)}")
     policies = ["device", "split", "host", "mmap"] if tables == "auto" else [tables]
+    if not gpus:  # the host is the device then
+        policies = list(dict.fromkeys("mmap" if policy == "mmap" else "host" for policy in policies))
     room = _Room(weights, list(gpus), host, disk, context, reserve)
     # Fast first: all layers on GPUs with any tables, then as many layers as fit.
     for on_gpu in range(weights.config.num_layers if gpus else 0, -1, -1):
@@ -146,9 +148,7 @@ def _attempt(room: _Room, policy: str, on_gpu: int) -> Plan | None:
     """The best plan with exactly so many layers on GPUs, or None."""
     weights, config = room.weights, room.weights.config
     table_count = config.ngram_tables
-    if not room.gpus and policy == "split":
-        return None
-    gpu_tables = table_count if policy in ("device", "split") and room.gpus else 0
+    gpu_tables = table_count if policy in ("device", "split") else 0
     on_gpus = _fill(room, on_gpu, gpu_tables, whole=policy == "device") if room.gpus else []
     if on_gpus is None:
         return None
