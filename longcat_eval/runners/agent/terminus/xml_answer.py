@@ -48,9 +48,7 @@ TEXTS = (
 
 ENTITIES: Mapping[str, str] = {"&lt;": "<", "&gt;": ">", "&amp;": "&", "&quot;": '"', "&apos;": "'"}
 COMPLETE = re.compile(r"<task_complete>\s*true\s*</task_complete>", re.IGNORECASE)
-KEYSTROKES, KEYSTROKES_END = re.compile(r"<keystrokes([^>]*)>"), "</keystrokes>"
 LONGEST_ATTRIBUTES = 1_000
-TAG = re.compile(r"<([^>]*)>")
 
 
 def read_xml(reply: str) -> Answer:
@@ -137,8 +135,7 @@ def _in_order(content: str) -> bool:
 def _top_tags(content: str) -> Iterator[str]:
     """The names of the tags that are in no other, counted as if every `<` began one."""
     depth = 0
-    for found in TAG.finditer(content):
-        inside = found[1]
+    for inside in _tags(content):
         if inside.startswith(("!", "?")):
             continue
         if inside.startswith("/"):
@@ -148,6 +145,14 @@ def _top_tags(content: str) -> Iterator[str]:
             first = inside.split()[:1] if " " in inside else [inside]
             yield (first or [""])[0].removesuffix("/")
         depth += not inside.endswith("/")
+
+
+def _tags(content: str) -> Iterator[str]:
+    """What is between each `<` and the next `>`, one after the other."""
+    start = content.find("<")
+    while start >= 0 and (end := content.find(">", start)) >= 0:
+        yield content[start + 1 : end]
+        start = content.find("<", end)
 
 
 def _known(tag: str) -> bool:
@@ -175,10 +180,15 @@ def _commands(block: str, warnings: list[str]) -> Iterator[Command]:
 
 def _keystrokes(block: str) -> Iterator[tuple[str, str]]:
     """The attributes and the content of each element that ends."""
-    opened = KEYSTROKES.search(block)
-    while opened and (end := block.find(KEYSTROKES_END, opened.end())) >= 0:
-        yield opened[1][:LONGEST_ATTRIBUTES], block[opened.end() : end]
-        opened = KEYSTROKES.search(block, end)
+    opening, closing = "<keystrokes", "</keystrokes>"
+    start = block.find(opening)
+    while start >= 0 and (close := block.find(">", start)) >= 0:
+        end = block.find(closing, close)
+        if end < 0:
+            return
+        attributes = block[start + len(opening) : close]
+        yield attributes[:LONGEST_ATTRIBUTES], block[close + 1 : end]
+        start = block.find(opening, end + len(closing))
 
 
 def _duration(attributes: str) -> tuple[str, float]:
