@@ -2,9 +2,9 @@
 
     repetition penalty -> greedy where temperature is 0 -> temperature -> top_k -> top_p -> draw
 
-Source: transformers 4.57.6 `generation/logits_process.py`; the joint order is SGLang's, where top_p looks at
-the whole distribution. A draw depends on the request's seed, the choice and the position alone, so neither the
-batch nor a preemption changes it.
+Source: transformers 4.57.6 `generation/logits_process.py`; the joint order is SGLang's, where top_p looks
+at the whole distribution. A draw depends on the request's seed, the choice and the position alone, so neither
+the batch nor a preemption changes it.
 """
 
 import hashlib

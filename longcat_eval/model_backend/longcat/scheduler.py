@@ -1,7 +1,7 @@
 """Who computes in the next step: sequences that draw a token each, then prompts in chunks, first come first.
 
-Continuous batching (Orca, OSDI 2022) with chunked prefill (Sarathi, arXiv:2308.16369) over a paged cache (vLLM,
-arXiv:2309.06180). When pages run out, the youngest sequence gives its own back and waits at the
+Continuous batching (Orca, OSDI 2022) with chunked prefill (Sarathi, arXiv:2308.16369) over a paged
+cache (vLLM, arXiv:2309.06180). When pages run out, the youngest sequence gives its own back and waits at the
 head of the queue; it is computed again from its tokens and goes on where it was.
 """
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longcat_eval.model_backend.longcat.ngram_hash import Ids, NgramHasher
+from longcat_eval.model_backend.longcat.ngram_hash import MISSING, Ids, NgramHasher
 
 Wanted = Literal["last", "all", "none"]
 # On a CPU a sequence this long is computed alone: reading its cache takes far longer than a call does.
@@ -161,7 +161,8 @@ def _ngram_ids(placed: list[Piece], hasher: NgramHasher) -> list[Tensor]:
     single = [piece for piece in placed if len(piece.tokens) == 1]
     ids = [piece_ngram_ids(piece, hasher) for piece in placed[len(single) :]]
     if single:
-        windows = [[piece.tokens[0], *reversed(piece.context)] for piece in single]
+        missing = [MISSING] * hasher.order
+        windows = [[piece.tokens[0], *reversed(piece.context), *missing][: hasher.order] for piece in single]
         ids.insert(0, hasher.window_ids(torch.tensor(windows)))
     return ids
 
