@@ -124,11 +124,14 @@ def show(
     repeat: Annotated[int | None, typer.Option(help="Only this repeat.")] = None,
     outcome: Annotated[str | None, typer.Option(help="Only this outcome, such as no_answer.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many transcripts.")] = 3,
+    artifact: Annotated[
+        str | None, typer.Option(help="This artifact alone, whole: the tests' log, the agent's steps.")
+    ] = None,
 ) -> None:
     """Print transcripts as they happened: requests, replies, extraction and verdict."""
     from longcat_eval.cli.show import show_transcripts
 
-    raise typer.Exit(show_transcripts(run, sample, repeat, outcome, limit))
+    raise typer.Exit(show_transcripts(run, sample, repeat, outcome, limit, artifact))
 
 
 @app.command()

@@ -21,9 +21,14 @@ SHORT_TEXT = 60
 
 
 def show_transcripts(
-    path: Path, sample: str | None, repeat: int | None, outcome: str | None, limit: int
+    path: Path,
+    sample: str | None,
+    repeat: int | None,
+    outcome: str | None,
+    limit: int,
+    artifact: str | None = None,
 ) -> int:
-    """Print the chosen attempts; without a choice, the first few."""
+    """Print the chosen attempts, without a choice the first few; with `artifact` that one alone, whole."""
     from rich.console import Console
 
     if outcome is not None and outcome not in list(Outcome):
@@ -39,7 +44,11 @@ def show_transcripts(
         raise UsageError(f"no attempt in {path} matches")
     printer = Printer(Console())
     for row in rows[:limit]:
-        printer.attempt(row, read_transcript(path, row))
+        transcript = read_transcript(path, row)
+        if artifact is None:
+            printer.attempt(row, transcript)
+        else:
+            printer.artifact(row, transcript, artifact)
     if len(rows) > limit:
         printer.line(f"… and {len(rows) - limit} more; --limit shows more")
     return ExitCode.OK
@@ -66,6 +75,16 @@ class Printer:
         if error := transcript.error or row.error:
             self.line(error, FAILED)
         self.console.print()
+
+    def artifact(self, row: AttemptRow, transcript: Transcript, name: str) -> None:
+        """One artifact of an attempt, whole."""
+        if name not in transcript.artifacts:
+            hint = did_you_mean(name, transcript.artifacts)
+            raise UsageError(f"{row.key} has no artifact {name!r}{hint}: {', '.join(transcript.artifacts)}")
+        self.console.rule()
+        self.line(str(row.key), "bold")
+        for label, text in leaves(name, transcript.artifacts[name]):
+            self.text(label, text, PROMPT)
 
     def _verdict(self, row: AttemptRow) -> None:
         from rich.text import Text
@@ -130,6 +149,23 @@ class Printer:
     def line(self, text: str, style: str = "") -> None:
         """Text as it is, with what would steer the terminal made visible."""
         self.console.print(visible(text), style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def leaves(label: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Texts of several lines by where they stand (`tested[0].log`), and all else as JSON above them."""
+    import msgspec
+
+    if isinstance(value, str) and "\n" in value:
+        yield label, value
+        return
+    within = {f".{n}": v for n, v in value.items()} if isinstance(value, dict) else {}
+    within |= {f"[{n}]": v for n, v in enumerate(value)} if isinstance(value, list) else {}
+    found = {where: list(leaves(f"{label}{where}", inner)) for where, inner in within.items()}
+    if not any("\n" in text for texts in found.values() for _, text in texts):
+        yield label, msgspec.json.encode(value).decode()
+        return
+    for texts in found.values():
+        yield from texts
 
 
 def artifact_words(artifacts: dict[str, Any]) -> Iterator[str]:

@@ -258,3 +258,13 @@ def test_eight_attempts_at_once_do_not_meet(cli: Cli, tmp_path: Path, terminal_i
     with connect() as client:
         assert {network["Id"] for network in client.api.networks()} == before
     assert "pass^1..8: 100.00" in " ".join(ran.out.split())
+
+
+def test_the_log_of_the_tests_can_be_read_whole(cli: Cli, tmp_path: Path, terminal_image: str) -> None:
+    toy.terminal_bench(tmp_path / "tasks" / "good", terminal_image)
+    assert cli(*TASK, *NULL, "--dataset", tmp_path / "tasks", "-o", "r").code == 0
+    ran = cli("show", "r", "--artifact", "tested")
+    assert "tested[0].log" in ran.out
+    assert "FAILED /tests/test_outputs.py::test_answer - AssertionError: no" in ran.out
+    ran = cli("show", "r", "--artifact", "agent")
+    assert (ran.code, "did you mean 'agents'" in ran.err) == (2, True), ran.err
