@@ -3,9 +3,9 @@
 Such a model is true in shape and speed and knows nothing; every table says so.
 """
 
+import hashlib
 import json
 import math
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,7 +56,9 @@ def random_model(
 
 def _fill(name: str, memory: Tensor, seed: int) -> None:
     """Draw a parameter in place, by a generator of its own."""
-    generator = torch.Generator(memory.device).manual_seed(seed * 0x1_0000_0000 + zlib.crc32(name.encode()))
+    # The CPU's generator sees 32 bits of a seed only.
+    own = int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:4], "big")
+    generator = torch.Generator(memory.device).manual_seed(own)
     if memory.dtype == torch.int8:
         memory.random_(-127, 128, generator=generator)
     elif name.endswith("correction_bias"):
