@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+from cli_fixtures import cli, endpoint
 from longcat_checkpoints import copy_of_tiny
+
+__all__ = ["cli", "endpoint"]
 
 
 @pytest.fixture(autouse=True, scope="session")
