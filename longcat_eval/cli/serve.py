@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from longcat_eval.errors import EnvironmentUnusableError, ExitCode, UsageError
@@ -64,7 +65,8 @@ def serve(options: ServeOptions) -> int:
             for fact, value in served.facts["computed"].items():
                 sys.stdout.write(f"  {fact}: {value}\n")
             sys.stdout.flush()
-            make_uvicorn(Server(served, key)).run(sockets=[bound])
+            with suppress(KeyboardInterrupt):  # how a server is ended, after open replies
+                make_uvicorn(Server(served, key)).run(sockets=[bound])
         finally:
             served.engine.close()
     finally:

@@ -10,12 +10,21 @@ The checkpoint's config.json names no model_type, so `AutoModelForCausalLM` know
 `save_pretrained` here, and after `register()`.
 """
 
+import copy
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationMixin, PretrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    GenerationMixin,
+    LogitsProcessor,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from longcat_eval.errors import UsageError
@@ -27,6 +36,7 @@ from longcat_eval.model_backend.longcat.model import LongcatLite
 from longcat_eval.model_backend.longcat.open_local import DEFAULT_CONTEXT
 from longcat_eval.model_backend.longcat.placement import CPU, Plan, plan
 from longcat_eval.model_backend.longcat.quant import Quantisation
+from longcat_eval.model_backend.longcat.sampling import uniform
 from longcat_eval.model_backend.longcat.step import Step
 
 MODEL_TYPE = "longcat_eval_flash_lite"
@@ -131,8 +141,6 @@ class LongcatLiteForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
         """Write a checkpoint with the released names, and a config.json that names this class's type."""
-        import json
-
         from longcat_eval.model_backend.longcat.random_weights import write_checkpoint
 
         folder = Path(save_directory)
@@ -207,9 +215,51 @@ class LongcatLiteForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[
                     logits[b, 0] = found[first]
         return logits[:, kept] if whole and len(kept) < columns else logits
 
+    def generate(self, *args: Any, seed: int | None = None, **options: Any) -> Any:
+        """As transformers' own; with a `seed` draws are the engine's, choice by choice of each prompt."""
+        if seed is not None:
+            chosen = options.pop("generation_config", None) or self.generation_config
+            options["generation_config"] = copy.deepcopy(chosen)
+            options["generation_config"].engine_seed = seed
+        return super().generate(*args, **options)
+
+    def _get_logits_processor(self, generation_config: Any, *args: Any, **options: Any) -> Any:
+        """transformers' processors, and last the engine's draw where a seed asks for it."""
+        found = super()._get_logits_processor(generation_config, *args, **options)
+        seed = getattr(generation_config, "engine_seed", None)
+        if seed is not None and generation_config.do_sample:
+            found.append(SeededDraw(seed, generation_config.num_return_sequences))
+        return found
+
     @classmethod
     def _supports_default_dynamic_cache(cls) -> bool:
         return False
+
+
+class SeededDraw(LogitsProcessor):  # type: ignore[misc]
+    """Leaves one token, the one that the engine draws for this seed, choice and position."""
+
+    def __init__(self, seed: int, choices: int) -> None:
+        self.seed, self.choices, self.position = seed, choices, 0
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """[B, vocabulary] of filtered scores to the same with one finite entry a row."""
+        numbers = [uniform(self.seed, row % self.choices, self.position) for row in range(len(scores))]
+        self.position += 1
+        kept = torch.full_like(scores, -torch.inf)
+        for row, number in enumerate(numbers):
+            token = draw(scores[row], number)
+            kept[row, token] = 0.0
+        return kept
+
+
+def draw(scores: Tensor, number: float) -> int:
+    """The token at a number in [0, 1): best first where tokens were filtered out, by id where none was."""
+    cut = bool(torch.isinf(scores).any())
+    ids = scores.argsort(descending=True, stable=True) if cut else torch.arange(len(scores))
+    totals = torch.softmax(scores[ids], dim=-1).to(torch.float64).cumsum(-1)
+    place = int(torch.searchsorted(totals, number * totals[-1], right=True))
+    return int(ids[min(place, int(torch.isfinite(scores).sum()) - 1)])
 
 
 def register() -> None:

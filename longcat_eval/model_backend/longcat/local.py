@@ -45,7 +45,8 @@ class LocalModel:
         limit = self.timeout if deadline is None else min(self.timeout, deadline - start)
         try:
             async with asyncio.timeout(limit):
-                body = read_chat(request.body | {"stream": None, "stream_options": None})
+                own = {"model": self.served.name, "stream": None, "stream_options": None}
+                body = read_chat(request.body | own)
                 job = await asyncio.to_thread(prepare_chat, self.served, body, cut=True)
                 reply = await answer_chat(self.served, job)
         except TimeoutError:

@@ -73,7 +73,9 @@ def computed(
 ) -> dict[str, str]:
     """What a record has to say of the computation: two runs that differ in it are not the same model."""
     facts = {
-        "weights": f"random weights (seed {options.seed})" if folder is None else _weights_of(folder),
+        "weights": f"random (seed {options.seed}), every score is chance"
+        if folder is None
+        else _weights_of(folder),
         "dtype": weights.dtype,
         "quantisation": weights.quant.describe() or "none",
         "chat template": hashlib.sha256(tokenizer.template.encode()).hexdigest()[:12],
