@@ -27,6 +27,7 @@ class ScriptedEngine:
     """Says what a script says, a byte a token, and the end of text after it."""
 
     max_context = 4096
+    failure: EngineError | None = None
 
     def __init__(self, script: Script | str = hashed, *, delay: float = 0.0) -> None:
         self.script: Script = (lambda *_: script) if isinstance(script, str) else script

@@ -14,6 +14,7 @@ from longcat_engines import ScriptedEngine
 from longcat_eval.errors import EnvironmentUnusableError, UsageError
 from longcat_eval.model_backend.longcat import server
 from longcat_eval.model_backend.longcat.byte_tokenizer import ByteTokenizer
+from longcat_eval.model_backend.longcat.engine_api import EngineError
 from longcat_eval.model_backend.longcat.listening import address_of, bind, check_host, make_uvicorn
 from longcat_eval.model_backend.longcat.server import Server
 from longcat_eval.model_backend.longcat.serving import ServedModel
@@ -271,26 +272,17 @@ async def test_a_text_is_scored_without_generating() -> None:
     assert [b == t for b, t in zip(best, choice.logprobs.tokens[1:], strict=True)] == [False, True, False]
 
 
-@pytest.mark.slow
 async def test_sixty_four_clients_at_once() -> None:
-    await many(64)
-
-
-async def test_many_clients_at_once() -> None:
-    await many(16)
-
-
-async def many(count: int) -> None:
-    engine = ScriptedEngine(delay=0.02)
+    count, engine = 64, ScriptedEngine(delay=0.02)
     with serving(engine) as url:
+        async with client(url) as api:
 
-        async def one(i: int) -> str:
-            async with client(url) as api:
+            async def one(i: int) -> str:
                 done = await api.chat.completions.create(model="tiny", messages=USER, seed=i)
                 return done.choices[0].message.content or ""
 
-        first = await asyncio.gather(*(one(i) for i in range(count)))
-        again = await one(3)
+            first = await asyncio.gather(*map(one, range(count)))
+            again = await one(3)
     assert len(set(first)) == count
     assert first[3] == again
     assert engine.most_running > count // 2
@@ -343,7 +335,8 @@ BAD_FIELDS = [
     ({"top_p": 0}, "top_p", "> 0"),
     ({"top_p": 1.5}, "top_p", "<= 1"),
     ({"top_k": -2}, "top_k", ">= -1"),
-    ({"repetition_penalty": 0}, "repetition_penalty", "> 0"),
+    ({"repetition_penalty": 0}, "repetition_penalty", ">= 0.01"),
+    ({"repetition_penalty": 1e9}, "repetition_penalty", "<= 100"),
     ({"n": 0}, "n", ">= 1"),
     ({"n": 1000}, "n", "<= 128"),
     ({"max_tokens": 0}, "max_tokens", ">= 1"),
@@ -468,6 +461,14 @@ async def test_an_engine_that_fails() -> None:
             said: list[str] = []
             with pytest.raises(openai.APIError, match="out of memory"):
                 said += [chunk.choices[0].delta.content or "" async for chunk in stream]
+
+
+async def test_health_tells_of_an_engine_that_cannot_go_on() -> None:
+    engine = ScriptedEngine("x")
+    engine.failure = EngineError("out of memory")
+    with serving(engine) as url:
+        async with aiohttp.ClientSession() as session, session.get(url.replace("/v1", "/health")) as reply:
+            assert (reply.status, (await reply.json())["reason"]) == (503, "out of memory")
 
 
 def test_hosts_and_ports() -> None:

@@ -75,7 +75,7 @@ class LocalEngine:
         self._inbox: deque[_Ticket] = deque()
         self._tickets: list[_Ticket] = []
         self._outbox: dict[asyncio.AbstractEventLoop, list[tuple[_Ticket, TokenEvent | Exception]]] = {}
-        self._failure: EngineError | None = None
+        self.failure: EngineError | None = None
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="longcat-engine", daemon=True)
         self._thread.start()
@@ -116,10 +116,10 @@ class LocalEngine:
 
     def _post(self, ticket: _Ticket) -> None:
         with self._changed:
-            if self._failure is not None:
+            if self.failure is not None:
                 if ticket.dropped:
                     return
-                raise self._failure
+                raise self.failure
             self._inbox.append(ticket)
             self._changed.notify()
 
@@ -133,7 +133,7 @@ class LocalEngine:
         except Exception as error:  # noqa: BLE001 - whatever fails here is told to everybody who waits
             failure = EngineError(f"the engine failed: {type(error).__name__}: {error}")
         with self._changed:
-            self._failure = failure
+            self.failure = failure
             waiting = [*self._tickets, *(ticket for ticket in self._inbox if not ticket.dropped)]
         for ticket in waiting:
             self._outbox.setdefault(ticket.loop, []).append((ticket, failure))

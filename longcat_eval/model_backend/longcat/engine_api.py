@@ -105,6 +105,8 @@ class Engine(Protocol):
     metrics: EngineMetrics
     max_context: int
     """Tokens that a prompt and its continuation may have together."""
+    failure: EngineError | None
+    """Why nothing is computed any more, None while all is well."""
 
     def submit(self, request: GenerationRequest) -> AsyncIterator[TokenEvent]:
         """Yield events as tokens come; closing the iterator cancels the request.

@@ -50,7 +50,10 @@ class Server:
         )
 
     async def health(self, request: Request) -> Response:
-        """200 while the engine answers."""
+        """200 while the engine computes, 503 once it cannot go on."""
+        failure = self.served.engine.failure
+        if failure is not None:
+            return JSONResponse({"status": "failed", "reason": str(failure)}, 503)
         return JSONResponse({"status": "ok"})
 
     async def metrics(self, request: Request) -> Response:
@@ -69,14 +72,16 @@ class Server:
 
     async def chat(self, request: Request) -> Response:
         """POST /v1/chat/completions."""
-        job = prepare_chat(self.served, read_chat(await _body(request)))
+        body = read_chat(await _body(request))
+        job = await asyncio.to_thread(prepare_chat, self.served, body)
         if job.body.stream:
             return self._stream(stream_chat(self.served, job))
         return _json(await _while_connected(request, answer_chat(self.served, job)))
 
     async def text(self, request: Request) -> Response:
         """POST /v1/completions."""
-        job = prepare_text(self.served, read_text(await _body(request)))
+        body = read_text(await _body(request))
+        job = await asyncio.to_thread(prepare_text, self.served, body)
         if job.body.stream:
             return self._stream(stream_text(self.served, job))
         return _json(await _while_connected(request, answer_text(self.served, job)))

@@ -13,6 +13,8 @@ MOST_CHOICES = 128
 MOST_TOP_LOGPROBS = 20
 MOST_STOPS = 16
 MOST_PROMPTS = 1024
+LEAST_TEMPERATURE = 1e-5
+"""Anything colder is greedy: scores divided by it leave the range of float32."""
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -21,7 +23,7 @@ TopLogprobs = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOP_LOGPROBS)]
 Temperature = Annotated[float, msgspec.Meta(ge=0)]
 TopP = Annotated[float, msgspec.Meta(gt=0, le=1)]
 TopK = Annotated[int, msgspec.Meta(ge=-1)]
-Penalty = Annotated[float, msgspec.Meta(gt=0)]
+Penalty = Annotated[float, msgspec.Meta(ge=0.01, le=100)]
 
 
 class ApiError(Exception):
@@ -90,7 +92,7 @@ class Drawing(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def sampling(self) -> SamplingParams:
         """How tokens are drawn; what was left out is neutral."""
         return SamplingParams(
-            temperature=1.0 if self.temperature is None else self.temperature,
+            temperature=1.0 if self.temperature is None else _temperature(self.temperature),
             top_k=max(0, self.top_k or 0),
             top_p=1.0 if self.top_p is None else self.top_p,
             repetition_penalty=1.0 if self.repetition_penalty is None else self.repetition_penalty,
@@ -170,6 +172,10 @@ def read_text(raw: bytes | Wire) -> TextBody:
     if body.best_of not in (None, body.choices):
         raise ApiError("best_of is not supported beyond n: ask for n choices", param="best_of")
     return body
+
+
+def _temperature(said: float) -> float:
+    return said if said >= LEAST_TEMPERATURE else 0.0
 
 
 def forced_tool(body: ChatBody) -> str | None:

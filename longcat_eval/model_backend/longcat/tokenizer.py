@@ -71,6 +71,7 @@ class CheckpointTokenizer:
             raise CheckpointError(f"the tokenizer of {folder} cannot be read: {said}") from None
         if self.inner.eos_token_id is None:
             raise CheckpointError(f"the tokenizer of {folder} has no eos_token; fetch tokenizer_config.json")
+        self._keep_still()
         self.vocab_size = len(self.inner)
         self.bos_id, self.eos_id = self.inner.bos_token_id, int(self.inner.eos_token_id)
         self.pad_id = self.inner.pad_token_id
@@ -83,6 +84,13 @@ class CheckpointTokenizer:
     def template(self) -> str:
         """The checkpoint's chat template, else the fallback."""
         return self._template
+
+    def _keep_still(self) -> None:
+        """Have no limits set that each call would set anew: then several threads may use it at once."""
+        backend = getattr(self.inner, "backend_tokenizer", None)
+        if backend is not None:
+            backend.no_truncation()
+            backend.no_padding()
 
     def encode(self, text: str, allow_special: bool = True, *, wrap: bool = False) -> list[int]:
         """Ids of a text."""
