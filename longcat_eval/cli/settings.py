@@ -173,7 +173,10 @@ class RunSettings:
     extra_body: dict[str, Any] = setting({}, "", FILE_ONLY, "Further fields of the request body.")
     price: dict[str, float] = setting({}, "", FILE_ONLY, "prompt, completion: US dollars per million tokens.")
     local: dict[str, Any] = setting(
-        {}, "", FILE_ONLY, "How local:PATH is computed: dtype, quant, tables, gpus, context, batch, threads."
+        {},
+        "",
+        FILE_ONLY,
+        "How local:PATH is computed: dtype, quant, tables, gpus, offload, context, batch, threads.",
     )
     limits: dict[str, float] = setting({}, "", FILE_ONLY, "A task's own limits.")
     context_length: int | None = setting(None, "", FILE_ONLY, "The model's context window in tokens.")

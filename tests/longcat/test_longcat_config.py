@@ -106,7 +106,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "biased router": ({"router_bias": True}, "router_bias"),
     "biased attention": ({"attention_bias": True}, "attention_bias"),
     "tied": ({"tie_word_embeddings": True}, "tie_word_embeddings"),
-    "quantised": ({"quantization_config": {"quant_method": "fp8"}}, "--quant int8"),
+    "quantised": ({"quantization_config": {"quant_method": "fp8"}}, "take the bfloat16 checkpoint"),
     "rope": ({"rope_scaling": {"type": "deepseek_yarn", "factor": 120}}, "'deepseek_yarn'"),
     "rope without factor": ({"rope_scaling": {"type": "yarn"}}, "lacks `factor`"),
     "width": ({"hidden_size": 3073}, "no multiple of the 12 n-gram tables"),

@@ -220,7 +220,7 @@ def test_a_spoiled_checkpoint_is_one_clear_line(
 def test_a_plan_of_another_shape_and_a_disk_without_a_folder(checkpoint: Path) -> None:
     with pytest.raises(CheckpointError, match="not the one that the placement was planned for"):
         load(checkpoint, Plan.single(Weights(LiteConfig.lite())))
-    with pytest.raises(PlacementError, match="give --disk DIR"):
+    with pytest.raises(PlacementError, match=r"give --set local\.offload=DIR"):
         load(checkpoint, PLACEMENTS["all on disk"])
     with pytest.raises(CheckpointError, match="no type of torch"):
         random_model(TINY, dtype="float12")
@@ -257,3 +257,11 @@ def test_quantised_on_the_way_equals_quantised_before(
         assert torch.equal(layer.gate_up_scale[3], scale)
     with pytest.raises(CheckpointError, match="quantised model is not written"):
         write_checkpoint(model, checkpoint)
+
+
+def test_layers_on_disk_are_not_packed_into_memory(checkpoint: Path, tmp_path: Path) -> None:
+    model = load(checkpoint, PLACEMENTS["a layer on disk"], emulate=EMULATED, offload=tmp_path / "offload")
+    expected = logits(model)
+    model.pack()
+    assert model.layers[1].mlp.experts.gate_up.numel() == 8 * 128 * 96
+    torch.testing.assert_close(logits(model), expected, atol=1e-5, rtol=1e-5)

@@ -1,12 +1,13 @@
 """The planner: bytes that add up, plans that hold, and the known machines' figures."""
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longcat_eval.model_backend.longcat.budget import GIB, Place, Weights, host_memory, parse_gpus
+from longcat_eval.model_backend.longcat.budget import GIB, Place, Weights, free_disk, host_memory, parse_gpus
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.errors import PlacementError
 from longcat_eval.model_backend.longcat.placement import Plan, plan
@@ -134,7 +135,7 @@ def test_a_split_is_the_best_there_is(first: int, second: int) -> None:
 def test_what_does_not_fit_says_what_would() -> None:
     with pytest.raises(PlacementError) as refused:
         plan(LITE, parse_gpus("1x24"), 8 * GIB)
-    for word in ("69.2 GiB", "58.5 GiB", "--quant int8", "--disk", "23.5"):
+    for word in ("69.2 GiB", "58.5 GiB", "--quant int8", "disk tier", "23.5"):
         assert word in str(refused.value)
     with pytest.raises(PlacementError, match="there are auto, device"):
         plan(LITE, [], 0, tables="gpu")
@@ -158,3 +159,7 @@ def test_gpus_as_people_write_them() -> None:
 
 def test_this_machine_has_memory() -> None:
     assert host_memory() > GIB // 4
+
+
+def test_free_disk_of_a_folder_to_be_made(tmp_path: Path) -> None:
+    assert free_disk(tmp_path / "not" / "there") == free_disk(tmp_path) > 0

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from longcat_eval.model_backend.longcat.errors import CheckpointError
 from longcat_eval.model_backend.longcat.model import LongcatLite
 from longcat_eval.model_backend.longcat.packing import Slot, packed_parameters, slots, table_names
-from longcat_eval.model_backend.longcat.placement import Plan
+from longcat_eval.model_backend.longcat.placement import DISK, Plan
 from longcat_eval.model_backend.longcat.quant import quantise
 from longcat_eval.model_backend.longcat.shards import Checkpoint
 from longcat_eval.model_backend.longcat.storage import Storage
@@ -35,6 +35,7 @@ class Assembly:
         parameters = _materialise(model, placed, storage)
         store = TableStore.allocate(placed, storage, dtype, checkpoint)
         model.tables = store.tables()
+        model.on_disk = frozenset(i for i, place in enumerate(placed.layers) if place == DISK)
         model.eval()
         tables = {name: i for i, name in enumerate(table_names(config))}
         return cls(model, store, parameters, slots(config), tables)

@@ -4,6 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.errors import PlacementError
@@ -121,8 +122,6 @@ def present_gpus() -> list[Place]:
 
 def host_memory() -> int:
     """Bytes that a new program may take on this machine: what is available, within a cgroup's limit."""
-    from pathlib import Path
-
     available = 0
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
@@ -139,9 +138,17 @@ def host_memory() -> int:
     return available
 
 
-def _cgroup(*names: str) -> int | None:
-    from pathlib import Path
+def free_disk(folder: Path) -> int:
+    """Bytes that may still be written to a folder, which need not be there yet."""
+    import shutil
 
+    existing = folder.expanduser().absolute()
+    while not existing.exists():
+        existing = existing.parent
+    return shutil.disk_usage(existing).free
+
+
+def _cgroup(*names: str) -> int | None:
     for name in names:
         try:
             text = Path("/sys/fs/cgroup", name).read_text(encoding="ascii").strip()

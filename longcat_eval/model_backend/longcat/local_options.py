@@ -14,7 +14,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "tables": ("auto", "device", "split", "host", "mmap"),
     "gpus": ("auto", "none"),
 }
-FREE = ("tables", "gpus", "threads", "context", "batch")
+FREE = ("tables", "gpus", "offload", "threads", "context", "batch")
 """Where and how fast it is computed; what is computed is the same."""
 
 
@@ -25,7 +25,8 @@ class LocalOptions:
     `dtype` auto is config.json's on GPUs and float32 on a CPU. `quant` is for the
     routed experts, `quant_tables` for the rows of the n-gram tables. `tables` says where those lie, `gpus`
     none keeps away from cards that are there. `context` (tokens) bounds prompt and completion together,
-    `batch` the sequences computed side by side, `threads` the CPU's. `seed` draws random weights (`tiny`).
+    `batch` the sequences computed side by side, `threads` the CPU's. `offload` is a folder on disk for the
+    layers that neither GPUs nor host hold. `seed` draws random weights (`tiny`).
     """
 
     dtype: str = "auto"
@@ -35,6 +36,7 @@ class LocalOptions:
     gpus: str = "auto"
     context: int | None = None
     batch: int | None = None
+    offload: str | None = None
     threads: int | None = None
     seed: int = 0
 
@@ -49,7 +51,10 @@ class LocalOptions:
             if known is not None and value not in known:
                 hint = did_you_mean(str(value), known)
                 raise UsageError(f"local.{name} is {value!r}{hint}: it is one of {', '.join(known)}")
-            if known is None and not _is_count(name, value):
+            if name == "offload":
+                if not isinstance(value, str) or not value:
+                    raise UsageError(f"local.offload is {value!r}: it must be a folder")
+            elif known is None and not _is_count(name, value):
                 raise UsageError(f"local.{name} is {value!r}: it must be a whole number above 0")
         return cls(**said)
 

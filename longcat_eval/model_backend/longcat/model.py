@@ -80,6 +80,8 @@ class LongcatLite(nn.Module):
         super().__init__()
         self.config, self.dtype, self.quant = config, dtype, quant
         self.tables = tables
+        self.on_disk: frozenset[int] = frozenset()
+        """Layers whose weights the kernel pages in from files: never copied to memory as a whole."""
         self.hasher = NgramHasher(config)
         self._rotation = Rotation(config)
         self.model = Backbone(config, dtype, quant)
@@ -140,8 +142,9 @@ class LongcatLite(nn.Module):
     def pack(self) -> None:
         """Bring what lies on a CPU into the forms that are fast there; the plain weights are gone then."""
         twice = sum(weight.nbytes for weight in self.parameters()) < TWICE_BELOW
+        paged = {part for i in self.on_disk for part in self.layers[i].modules()}
         for part in list(self.modules()):
-            if isinstance(part, LatentAttention | MLP | Linear | Experts):
+            if isinstance(part, LatentAttention | MLP | Linear | Experts) and part not in paged:
                 part.pack(twice)
 
     def logits(self, tokens: Sequence[int]) -> Tensor:

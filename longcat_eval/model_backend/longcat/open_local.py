@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from longcat_eval.model_backend.longcat.budget import Weights, host_memory, present_gpus
+from longcat_eval.model_backend.longcat.budget import Weights, free_disk, host_memory, present_gpus
 from longcat_eval.model_backend.longcat.byte_tokenizer import ByteTokenizer
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.local_options import LocalOptions
@@ -55,7 +55,8 @@ def place(folder: Path | None, options: LocalOptions) -> Plan:
     if folder is None:
         return Plan.single(weights, gpus[0].name if gpus else CPU)
     context = options.context or min(DEFAULT_CONTEXT, config.max_position_embeddings)
-    return plan(weights, gpus, host_memory(), tables=options.tables, context=context)
+    disk = None if options.offload is None else free_disk(Path(options.offload))
+    return plan(weights, gpus, host_memory(), tables=options.tables, context=context, disk=disk)
 
 
 def load_weights(folder: Path | None, placed: Plan, options: LocalOptions) -> "LongcatLite":
@@ -64,8 +65,8 @@ def load_weights(folder: Path | None, placed: Plan, options: LocalOptions) -> "L
     from longcat_eval.model_backend.longcat.random_weights import random_model
 
     if folder is None:
-        return random_model(placed.weights.config, options.seed)
-    return load(folder, placed)
+        return random_model(placed.weights.config, options.seed, placed=placed)
+    return load(folder, placed, offload=None if options.offload is None else Path(options.offload))
 
 
 def computed(

@@ -218,9 +218,13 @@ def _too_small(room: _Room, policies: list[str]) -> str:
     weights = room.weights
     have = " + ".join(f"{(gpu.capacity or 0) / GIB:.1f}" for gpu in room.gpus) or "none"
     backbone = weights.total - sum(weights.tables)
-    hints = ["--quant int8"] if weights.quant.experts == "none" else []
+    hints = (
+        ["int8 experts (--quant int8, in a run --set local.quant=int8)"]
+        if weights.quant.experts == "none"
+        else []
+    )
     hints += ["--tables mmap"] if policies != ["mmap"] and "mmap" not in policies else []
-    hints += ["--disk DIR"] if room.disk is None else []
+    hints += ["a folder for a disk tier"] if room.disk is None else []
     hints += [f"a smaller --context than {room.context:,}"]
     return (
         f"the model does not fit: {backbone / GIB:.1f} GiB and {sum(weights.tables) / GIB:.1f} GiB of n-gram "

@@ -142,9 +142,7 @@ def _check(folder: Path, stored: Mapping[str, Stored], config: LiteConfig) -> No
     expected = config.expected_tensors()
     quantised = [name for name, entry in stored.items() if entry.dtype in FP8 or name.endswith("_scale_inv")]
     if quantised:
-        raise CheckpointError(
-            f"{folder} holds FP8 weights ({some(quantised)}); take the bfloat16 checkpoint and --quant int8"
-        )
+        raise CheckpointError(f"{folder} holds FP8 weights ({some(quantised)}); take the bfloat16 checkpoint")
     missing = [name for name in expected if name not in stored]
     if missing:
         raise CheckpointError(f"{folder} lacks {some(missing)}; fetch the missing shards of the checkpoint")

@@ -48,7 +48,7 @@ class Storage:
 
         if self.offload is None:
             raise PlacementError(
-                f"the plan puts {name} on disk, and no folder is given for it; give --disk DIR"
+                f"the plan puts {name} on disk, and no folder is given for it; give --set local.offload=DIR"
             )
         self.offload.mkdir(parents=True, exist_ok=True)
         file = self.offload / f"{name}.weights"

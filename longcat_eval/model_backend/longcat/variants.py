@@ -70,8 +70,8 @@ def refuse_variants(found: Mapping[str, Any]) -> None:
             )
     if found.get("quantization_config"):
         raise CheckpointError(
-            "config.json: quantization_config is set; take the bfloat16 checkpoint and give --quant int8 "
-            "for int8 experts"
+            "config.json: quantization_config is set; take the bfloat16 checkpoint; "
+            "--set local.quant=int8 gives int8 experts"
         )
 
 
