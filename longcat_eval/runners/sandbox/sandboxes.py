@@ -25,7 +25,7 @@ from longcat_eval.runners.sandbox.life import Image, Life, remove_container, sta
 from longcat_eval.runners.sandbox.limits import GIB, Limits, create_options
 from longcat_eval.runners.sandbox.owner import own_labels
 from longcat_eval.runners.sandbox.reaper import reap, remove_run
-from longcat_eval.runners.sandbox.service import Recipe, Service
+from longcat_eval.runners.sandbox.service import Recipe, Service, ServiceGroup
 from longcat_eval.runners.sandbox.service_options import check_order
 from longcat_eval.runners.sandbox.services import DockerGroup, GroupStart
 
@@ -171,6 +171,10 @@ class DockerSandboxes:
         except asyncio.CancelledError:
             self._spawn(_stop_when_open(opening))
             raise
+
+    def discard(self, group: ServiceGroup) -> None:
+        """Remove a group while others go on: deleting what it wrote takes a second; `close` waits for it."""
+        self._spawn(_stop_quietly(group))
 
     async def close(self) -> None:
         """Remove every sandbox of this run, those still starting too."""
@@ -346,6 +350,12 @@ class DockerSandboxes:
     def _next(self) -> int:
         self._counter += 1
         return self._counter
+
+
+async def _stop_quietly(group: ServiceGroup) -> None:
+    """What cannot be removed is left to the end of the run, and to the reaper."""
+    with contextlib.suppress(SandboxError):
+        await group.stop()
 
 
 async def _stop_when_open(opening: "asyncio.Task[S]") -> None:

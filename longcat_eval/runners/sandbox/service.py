@@ -153,6 +153,10 @@ class GroupSandboxes(Sandboxes, Protocol):
         """
         ...
 
+    def discard(self, group: ServiceGroup) -> None:
+        """Remove a group, in the background."""
+        ...
+
     async def start_composed(
         self, project: Any, *, network: bool, kind: str, name: str, **limits: Any
     ) -> ServiceGroup:

@@ -75,10 +75,11 @@ class Trial:
             for step in task.steps:
                 if not await self._step(machine, step):
                     break
-            self.clock.enter("stopping")
-        finally:
+        except BaseException:
             with suppress(SandboxError):
                 await machine.stop()
+            raise
+        self.sandboxes.discard(machine.group)
         artifacts["outside_seconds"] = round(time.monotonic() - began - self.busy, 3)
         self.clock.enter("graded")
         if artifacts["tested"] and cannot_tell(artifacts["tested"][-1]):
