@@ -166,3 +166,24 @@ def test_refusals(wrapped: LongcatLiteForCausalLM, tmp_path: Path) -> None:
             LongcatLiteForCausalLM.from_pretrained(tmp_path, **options)
     with pytest.raises(UsageError):
         LongcatLiteForCausalLM.from_pretrained(tmp_path, "extra")
+
+
+def test_drafted_tokens_are_rolled_back(lite: LongcatLite, wrapped: LongcatLiteForCausalLM) -> None:
+    prompt = [60, 61, 62, 63, 60, 61, 62, 63, 60, 61]  # drafts are looked up in it and mostly wrong
+    plain = wrapped.generate(torch.tensor([prompt]), max_new_tokens=20, do_sample=False)
+    looked_up = wrapped.generate(
+        torch.tensor([prompt]), max_new_tokens=20, do_sample=False, prompt_lookup_num_tokens=4
+    )
+    assert torch.equal(plain, looked_up)
+    assert plain[0, len(prompt) :].tolist() == greedy(lite, prompt, 20)
+
+
+def test_several_continuations_share_a_prompt(wrapped: LongcatLiteForCausalLM) -> None:
+    ids, mask = batch()
+    out = wrapped.generate(
+        ids, attention_mask=mask, max_new_tokens=8, do_sample=True, top_k=0, num_return_sequences=3, seed=2
+    )
+    assert out.shape[0] == 6
+    assert len({tuple(row) for row in out.tolist()}) == 6
+    first = wrapped.generate(torch.tensor([PROMPTS[1]]), max_new_tokens=8, do_sample=True, top_k=0, seed=2)
+    assert out[3].tolist() == first[0].tolist()
