@@ -1,6 +1,7 @@
 """The planner: bytes that add up, plans that hold, and the known machines' figures."""
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,13 @@ def test_this_machine_has_memory() -> None:
 
 def test_free_disk_of_a_folder_to_be_made(tmp_path: Path) -> None:
     assert free_disk(tmp_path / "not" / "there") == free_disk(tmp_path) > 0
+
+
+def test_the_page_prints_what_the_planner_says() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "model.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\| (\d+) x (\d+) GB(, int8 experts)? \|[^|]*\| ([\d,]+) \|", page)
+    assert len(rows) == 5
+    for count, size, int8, tokens in rows:
+        weights = Weights(LITE.config, quant=Quantisation("int8" if int8 else "none"))
+        found = plan(weights, parse_gpus(f"{count}x{size}"), 128 * GIB)
+        assert found.kv_tokens == int(tokens.replace(",", "")), (count, size, int8)
