@@ -14,7 +14,7 @@ from longcat_eval.tasks.terminal.bash_agent import BashAgent
 from longcat_eval.tasks.terminal.desk import Desk
 from longcat_eval.tasks.terminal.records import Step
 from longcat_eval.tasks.terminal.reference_agents import EmptyAgent, OracleAgent
-from longcat_eval.tasks.terminal.terminus_agents import Terminus2
+from longcat_eval.tasks.terminal.terminus_agents import Terminus1, Terminus2
 
 WITHOUT_MODEL = ("oracle", "empty")
 
@@ -52,6 +52,7 @@ class TerminalAgent(Protocol):
 PROMPTED: Mapping[str, Callable[[str], TerminalAgent]] = {
     "terminus-2": partial(Terminus2, "json"),
     "terminus-2-xml": partial(Terminus2, "xml"),
+    "terminus-1": Terminus1,
 }
 """Agents with a choice of prompts, made for a source of them (own or installed)."""
 OTHERS: Mapping[str, Callable[[], TerminalAgent]] = {

@@ -57,12 +57,7 @@ async def run_terminus1(
     run = Run(ctx, terminal, settings, limits, deadline, episode)
     try:
         shown = await run.screen()
-        run.prompt = settings.prompts.first.format(
-            response_schema=settings.prompts.schema,
-            instruction=instruction,
-            history="",
-            terminal_state=shown,
-        )
+        run.prompt = settings.prompts.opening(instruction, shown)
         while not episode.end:
             episode.end = run.limit_reached() or await run.step()
     except SandboxError as error:

@@ -53,6 +53,12 @@ class Prompts1:
     schema: str
     plain: bool = False
 
+    def opening(self, instruction: str, terminal_state: str) -> str:
+        """The first message."""
+        return self.first.format(
+            response_schema=self.schema, instruction=instruction, history="", terminal_state=terminal_state
+        )
+
     @property
     def texts(self) -> tuple[str, ...]:
         """Every text a model may see."""
