@@ -8,6 +8,8 @@ from docker_fixtures import processes
 from terminal_seeing import absent, content, see
 
 from longcat_eval.runners.sandbox.container import DockerSandbox
+from longcat_eval.runners.sandbox.sandboxes import DockerSandboxes
+from longcat_eval.runners.terminal.open import Kind, open_terminal
 from longcat_eval.runners.terminal.session import Terminal
 
 pytestmark = pytest.mark.docker
@@ -75,6 +77,21 @@ async def test_a_shell_in_the_shell_is_waited_for_too(terminal: Terminal, machin
     assert await terminal.run("exit", 60)
     assert await terminal.run("echo $SHLVL >/tmp/outer", 60)
     assert int(await machine.get("/tmp/level")) == int(await machine.get("/tmp/outer")) + 1
+
+
+@pytest.mark.parametrize("kind", ["tmux", "pty"])
+async def test_frozen_without_a_process_id_left(
+    sandboxes: DockerSandboxes, programs_image: str, kind: Kind
+) -> None:
+    sandbox = await sandboxes.start(programs_image, pids=48)
+    terminal = await open_terminal(sandbox, kind=kind)
+    await terminal.send(["while :; do (sleep 1000 &); date >/tmp/date; done", "Enter"])
+    await asyncio.sleep(5)
+    await terminal.freeze()
+    before = await sandbox.get("/tmp/date")
+    await asyncio.sleep(2)
+    assert await sandbox.get("/tmp/date") == before
+    await terminal.close()
 
 
 @pytest.mark.parametrize("shape", ["sh -c '{}; echo'", "({}; echo)", "bash --norc -c '{}; {}'", "{} | cat"])

@@ -63,8 +63,7 @@ class PtyTerminal(ShellTerminal):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._watch.close()
-        await self._stream.close()
+        await asyncio.gather(self._watch.close(), self._stream.close())
 
     async def _type(self, keys: Sequence[str]) -> None:
         for key in keys:

@@ -56,11 +56,22 @@ stat() {{
   while IFS= read -r l || [ -n "$l" ]; do s="$s$l "; l=; done <"/proc/$1/stat"
   [ -n "$s" ]
 }}
+newline='
+'
+tab='\t'
+arguments() {{
+  a=
+  if [ -z "$BASH_VERSION" ]; then a=$(tr '\\000\\n\\t' '   ' <"$1"); return; fi
+  while IFS= read -r -d '' x; do
+    case $x in *"$newline"*|*"$tab"*) x=text;; esac
+    a="$a$x "
+  done <"$1"
+}}
 table() {{
   for d in /proc/[0-9]*; do
     stat "${{d#/proc/}}" || continue
     a=
-    case $s in *sh\\)*|*busybox\\)*) a=$(tr '\\000\\n\\t' '   ' <"$d/cmdline");; esac
+    case $s in *sh\\)*|*busybox\\)*) arguments "$d/cmdline";; esac
     printf '%s\\t%s\\n' "$s" "$a"
   done
 }}
@@ -85,8 +96,8 @@ while read -r id what rest; do
 done
 """
 """Answers lines of `ID WHAT ARGUMENTS` with lines and a last one of `=ID`; $1 is the terminal. It comes in a
-variable, which it drops, so as not to fill an agent's `ps`, and runs as the terminal's user: root may not
-look into another user's processes.
+variable, which it drops, so as not to fill an agent's `ps`; forks as little as it can, for a sandbox that
+has no process ids left; and runs as the terminal's user: root may not look into another user's processes.
 
 `look PID` gives its stat line, voluntary context switches, what it waits in, the terminal's mode, and whether
 input waits there unread (bash alone can tell). `drain` reads away what was typed until nothing has come for

@@ -64,11 +64,19 @@ class ShellTerminal:
         return True
 
     async def freeze(self) -> None:
-        """End what runs in the foreground and stop the shell for good; see `session.Terminal`."""
-        if await self._shell():
-            await self._job_control("STOP")
-            await self._end_job()
-            await self._all_printed()
+        """End what runs in the foreground and stop the shell for good; see `session.Terminal`.
+
+        A sandbox in which that cannot be done any more, for want of process ids, is restarted.
+        """
+        try:
+            if await self._shell():
+                await self._job_control("STOP")
+                await self._end_job()
+                await self._all_printed()
+        except SandboxError as error:
+            if error.reason not in ("daemon_error", "exec_stuck"):
+                raise
+            await self._sandbox.restart()
 
     async def end_foreground(self) -> bool:
         """End what runs in the foreground and leave the shell at an empty prompt; see `session.Terminal`."""

@@ -70,9 +70,7 @@ class TmuxTerminal(ShellTerminal):
     async def close(self) -> None:
         """End the server, the shell and all that was started from it; safe to call twice."""
         self._over = True
-        await self._watch.close()
-        for client in reversed(self._clients):
-            await client.close()
+        await asyncio.gather(self._watch.close(), *(client.close() for client in self._clients))
 
     async def _type(self, keys: Sequence[str]) -> None:
         await self._ask([line for key in keys for line in self._typing(key)], twice=False)
