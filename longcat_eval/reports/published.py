@@ -41,11 +41,12 @@ class MarkedText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PublishedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A benchmark as the card spells it; `values` are texts by source and model."""
+    """A benchmark as the card spells it; `values` are texts by source and model, `items` its questions."""
 
     task: str
     label: str
     metric: str = ""
+    items: int | None = None
     values: dict[str, dict[str, str | MarkedText]] = {}
 
 

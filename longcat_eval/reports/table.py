@@ -220,11 +220,11 @@ def _remarks(result: ResultRow, metric: str) -> Iterable[Remark]:
 def _mixed(results: Results) -> list[str]:
     """One line per benchmark that two runs asked or judged in different ways."""
     tasks = dict.fromkeys(task for run in results for task in run)
-    different = {task: _differences([run[task] for run in results if task in run]) for task in tasks}
+    different = {task: differences([run[task] for run in results if task in run]) for task in tasks}
     return [f"{task}: the runs differ in {', '.join(names)}" for task, names in different.items() if names]
 
 
-def _differences(results: Sequence[ResultRow]) -> list[str]:
+def differences(results: Sequence[ResultRow]) -> list[str]:
     """`prompts`, `max_steps (200, 100)`: what is not the same, conditions with their values."""
     parts = ("protocols", "prompts", "graders", "data")
     columns = zip(parts, zip(*(result.identity for result in results), strict=True), strict=True)

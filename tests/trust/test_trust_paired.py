@@ -81,6 +81,7 @@ def test_one_question_says_nothing() -> None:
     assert paired.compare(once()).difference is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=1, max_size=8))
 def test_sign_flips_count_every_pattern(differences: list[float]) -> None:
     sums = [
@@ -93,6 +94,7 @@ def test_sign_flips_count_every_pattern(differences: list[float]) -> None:
     assert paired.sign_flip_tails(differences) == pytest.approx((below, above))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 12), st.integers(0, 12))
 def test_mcnemar_is_the_sign_flip_of_ones(gained: int, lost: int) -> None:
     tails = paired.sign_flip_tails([1.0] * gained + [-1.0] * lost)
@@ -101,7 +103,7 @@ def test_mcnemar_is_the_sign_flip_of_ones(gained: int, lost: int) -> None:
     assert paired.mcnemar_tail(gained, lost) == pytest.approx(tails[0], abs=0.03)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.integers(1, 300), st.data())
 def test_tango_interval_inverts_its_own_test(n: int, data: st.DataObject) -> None:
     gained = data.draw(st.integers(0, n))
@@ -115,6 +117,7 @@ def test_tango_interval_inverts_its_own_test(n: int, data: st.DataObject) -> Non
     assert (-mirrored[1], -mirrored[0]) == pytest.approx((low, high), abs=1e-9)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200), st.integers(0, 50), st.integers(0, 50))
 def test_tango_at_zero_is_mcnemar_without_correction(same: int, gained: int, lost: int) -> None:
     if gained + lost:
@@ -122,6 +125,7 @@ def test_tango_at_zero_is_mcnemar_without_correction(same: int, gained: int, los
         assert isclose(paired.tango_z(gained, lost, same + gained + lost, 0.0), expected, abs_tol=1e-12)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.sampled_from([0.0, 1.0]), min_size=2, max_size=4), min_size=2, max_size=12),
     st.data(),
@@ -142,6 +146,7 @@ def test_corrections_by_hand() -> None:
     assert holm([]) == benjamini_hochberg([]) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_benjamini_hochberg_is_scipys_and_never_above_holm(p: list[float]) -> None:
     stats = pytest.importorskip("scipy.stats")
@@ -151,6 +156,7 @@ def test_benjamini_hochberg_is_scipys_and_never_above_holm(p: list[float]) -> No
     assert all(x >= y for x, y in zip(holm(p), p, strict=True))
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_holm_is_statsmodels(p: list[float]) -> None:
     multitest = pytest.importorskip("statsmodels.stats.multitest")
