@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +148,25 @@ def test_plan_refuses_in_one_line(arguments: list[str], said: str, cli: Cli) -> 
     assert done.code in (2, 5)
     assert said in done.err
     assert len(done.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["inspect", "CHECKPOINT"], ["plan", "--gpus", "80", "--host", "128"]])
+def test_a_checkpoint_is_looked_at_without_torch(arguments: list[str], checkpoint: Path) -> None:
+    words = [
+        "longcat-eval",
+        "model",
+        *[str(checkpoint) if word == "CHECKPOINT" else word for word in arguments],
+    ]
+    script = (
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('torch', 'transformers', 'safetensors'): raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        f"sys.argv = {words!r}\n"
+        "from longcat_eval.cli.main import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "rope: type yarn" in done.stdout or "n-gram tables: host" in done.stdout

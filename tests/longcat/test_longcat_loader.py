@@ -9,6 +9,7 @@ import pytest
 import torch
 from longcat_checkpoints import INDEX, SHARDS, edit_config, edit_shard, shard_of
 
+from longcat_eval.model_backend.longcat import random_weights
 from longcat_eval.model_backend.longcat.budget import Place, Weights
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.errors import CheckpointError, PlacementError
@@ -265,3 +266,12 @@ def test_layers_on_disk_are_not_packed_into_memory(checkpoint: Path, tmp_path: P
     model.pack()
     assert model.layers[1].mlp.experts.gate_up.numel() == 8 * 128 * 96
     torch.testing.assert_close(logits(model), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_huge_random_weights_repeat_a_drawn_stretch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random_weights, "DRAWN_ON_CPU", 1000)
+    model = random_model(TINY, seed=5)
+    head = model.lm_head.weight
+    assert torch.equal(head[10:20], head[:10]), "1000 // 96 rows are drawn"
+    assert not torch.equal(head[1], head[0])
+    assert logits(model).isfinite().all()

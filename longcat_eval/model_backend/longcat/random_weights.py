@@ -23,6 +23,8 @@ from longcat_eval.model_backend.longcat.placement import Plan
 from longcat_eval.model_backend.longcat.shards import INDEX
 from longcat_eval.model_backend.longcat.storage import Storage
 
+# Elements on a CPU beyond which a drawn stretch is repeated: drawing the real tables would take minutes.
+DRAWN_ON_CPU = 1 << 28
 TYPICAL_INT8 = 73.0  # the root mean square of int8 values drawn evenly
 
 
@@ -55,10 +57,22 @@ def random_model(
 
 
 def _fill(name: str, memory: Tensor, seed: int) -> None:
-    """Draw a parameter in place, by a generator of its own."""
+    """Draw a parameter in place, by a generator of its own; a huge one on a CPU repeats what was drawn."""
     # The CPU's generator sees 32 bits of a seed only.
     own = int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:4], "big")
     generator = torch.Generator(memory.device).manual_seed(own)
+    if memory.device.type != "cpu" or memory.numel() <= DRAWN_ON_CPU:
+        _draw(name, memory, generator)
+        return
+    rows = memory.view(-1, memory.shape[-1])
+    drawn = rows[: max(DRAWN_ON_CPU // memory.shape[-1], 1)]
+    _draw(name, drawn, generator)
+    for begin in range(len(drawn), len(rows), len(drawn)):
+        stretch = rows[begin : begin + len(drawn)]
+        stretch.copy_(drawn[: len(stretch)])
+
+
+def _draw(name: str, memory: Tensor, generator: torch.Generator) -> None:
     if memory.dtype == torch.int8:
         memory.random_(-127, 128, generator=generator)
     elif name.endswith("correction_bias"):
