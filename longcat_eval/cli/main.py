@@ -79,6 +79,26 @@ def report(
 
 
 @app.command()
+def diff(
+    base: Annotated[str, typer.Argument(help="A run, a report in JSON, or card:longcat-flash-lite.")],
+    candidate: Annotated[str, typer.Argument(help="The same for the other side.")],
+    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only this task.")] = None,
+    show: Annotated[
+        str | None, typer.Option(help="TASK/QUESTION: print both transcripts side by side.")
+    ] = None,
+    flips: Annotated[int, typer.Option(help="Questions listed per benchmark.", min=0)] = 10,
+    format: Annotated[str, typer.Option("--format", "-f", help="text or json.")] = "text",
+    allow_mixed: Annotated[
+        bool, typer.Option("--allow-mixed", help="Compare different protocols or data; told.")
+    ] = False,
+) -> None:
+    """Compare two runs question by question: differences with intervals, fixed and broken questions."""
+    from longcat_eval.cli.diff import show_diff
+
+    raise typer.Exit(show_diff(base, candidate, task or [], show, flips, format, allow_mixed))
+
+
+@app.command()
 def rescore(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only this task.")] = None,
@@ -169,7 +189,11 @@ def serve_command(
     gpus: Annotated[str, typer.Option(help="auto: those present; none: the CPU.")] = "auto",
     context: Annotated[int | None, typer.Option(help="Tokens of prompt and completion at most.")] = None,
     batch: Annotated[int | None, typer.Option(help="Sequences computed side by side at most.")] = None,
+    offload: Annotated[str | None, typer.Option(help="A folder on disk for layers that fit nowhere.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of the CPU.")] = None,
+    fix_mistral_regex: Annotated[
+        bool, typer.Option("--fix-mistral-regex", help="transformers' corrected pre-tokenizer; recorded.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the random weights of local:tiny.")] = 0,
 ) -> None:
     """Serve a local LongCat-Flash-Lite to OpenAI clients on this machine."""
@@ -183,8 +207,10 @@ def serve_command(
         "gpus": gpus,
         "context": context,
         "batch": batch,
+        "offload": offload,
         "threads": threads,
         "seed": seed,
+        "fix_mistral_regex": fix_mistral_regex,
     }
     options = ServeOptions(model, host, port, api_key_env, served_model_name, lenient_tools, local)
     raise typer.Exit(serve(options))

@@ -98,8 +98,12 @@ async def test_a_checkpoint_answers_as_the_model_it_was_made_from(tmp_path: Path
         assert "random" not in str(facts)
     assert len(set(said.values())) == 1
     assert done.served_model == "LongCat-Flash-Lite"
-    quantised = ModelOptions(model=f"local:{folder}", local=chosen | {"quant": "int8"})
+    quantised = ModelOptions(
+        model=f"local:{folder}", local=chosen | {"quant": "int8", "fix_mistral_regex": True}
+    )
     model = await open_model(resolve_model(quantised, env={}))
-    assert "int8 experts" in str(getattr(model, "facts"))  # noqa: B009
+    facts = getattr(model, "facts")  # noqa: B009
+    assert facts["computed"]["quantisation"].startswith("int8 experts")
+    assert facts["computed"]["pre-tokenizer"] == "fix_mistral_regex"
     assert (await model.complete(ask("the", temperature=0.0, max_tokens=3))).usage.completion_tokens
     await model.close()

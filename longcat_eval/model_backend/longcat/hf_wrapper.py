@@ -28,7 +28,7 @@ from transformers import (
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from longcat_eval.errors import UsageError
-from longcat_eval.model_backend.longcat.budget import Place, Weights, host_memory, present_gpus
+from longcat_eval.model_backend.longcat.budget import Place, Weights, free_disk, host_memory, present_gpus
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.hf_cache import PAGE, LatentCache
 from longcat_eval.model_backend.longcat.local_options import LocalOptions
@@ -41,13 +41,7 @@ from longcat_eval.model_backend.longcat.step import Step
 
 MODEL_TYPE = "longcat_eval_flash_lite"
 # What people pass to from_pretrained that changes nothing here.
-IGNORED = (
-    "low_cpu_mem_usage",
-    "use_safetensors",
-    "local_files_only",
-    "attn_implementation",
-    "offload_folder",
-)
+IGNORED = ("low_cpu_mem_usage", "use_safetensors", "local_files_only", "attn_implementation")
 
 
 class LongcatLiteHFConfig(PretrainedConfig):  # type: ignore[misc]
@@ -112,7 +106,8 @@ class LongcatLiteForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[
         `device_map`: None and "cpu", a device, "auto" (and its kin "balanced", "sequential") for the planner
         of this package, or a dict of module names to devices. `dtype` (or `torch_dtype`): "auto" and None are
         config.json's. `quantization`: "none" or "int8", of the experts. `tables` says where the n-gram tables
-        lie under "auto". Raises `CheckpointError`, `PlacementError`, and `UsageError` for other options.
+        lie under "auto", `offload_folder` where layers go that fit nowhere else. Raises `CheckpointError`,
+        `PlacementError`, and `UsageError` for other options.
         """
         from longcat_eval.model_backend.longcat.loader import load
 
@@ -126,12 +121,14 @@ class LongcatLiteForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[
         chosen = LocalOptions.read({"quant": options.pop("quantization", "none")})
         weights = Weights(config, dtype, Quantisation(experts=chosen.quant))  # type: ignore[arg-type]
         _ = weights.width  # refuses types that nothing is computed in
-        placed = _plan(weights, options.pop("device_map", None), options.pop("tables", "auto"))
+        folder_on_disk = options.pop("offload_folder", None)
+        offload = None if folder_on_disk is None else Path(folder_on_disk)
+        placed = _plan(weights, options.pop("device_map", None), options.pop("tables", "auto"), offload)
         unknown = [n for n, said in options.items() if said is not None and n not in IGNORED]
         if args or unknown:
             what = ", ".join(unknown) or "a second positional argument"
             raise UsageError(f"from_pretrained here does not know {what}")
-        model = cls(LongcatLiteHFConfig.of(config), load(folder, placed))
+        model = cls(LongcatLiteHFConfig.of(config), load(folder, placed, offload=offload))
         model.hf_device_map = {
             "model.embed_tokens": placed.embed,
             **{f"model.layers.{i}": place for i, place in enumerate(placed.layers)},
@@ -291,13 +288,14 @@ def _dtype_name(said: Any, config: LiteConfig) -> str:
     return str(said).removeprefix("torch.")
 
 
-def _plan(weights: Weights, device_map: Any, tables: str) -> Plan:
+def _plan(weights: Weights, device_map: Any, tables: str, offload: Path | None) -> Plan:
     """The placement that a `device_map` asks for."""
     if isinstance(device_map, dict):
         return _given(weights, device_map)
     if device_map in ("auto", "balanced", "balanced_low_0", "sequential"):
         context = min(DEFAULT_CONTEXT, weights.config.max_position_embeddings)
-        return plan(weights, present_gpus(), host_memory(), tables=tables, context=context)
+        disk = None if offload is None else free_disk(offload)
+        return plan(weights, present_gpus(), host_memory(), tables=tables, context=context, disk=disk)
     return Plan.single(weights, _place(CPU if device_map is None else device_map))
 
 

@@ -26,7 +26,8 @@ class LocalOptions:
     routed experts, `quant_tables` for the rows of the n-gram tables. `tables` says where those lie, `gpus`
     none keeps away from cards that are there. `context` (tokens) bounds prompt and completion together,
     `batch` the sequences computed side by side, `threads` the CPU's. `offload` is a folder on disk for the
-    layers that neither GPUs nor host hold. `seed` draws random weights (`tiny`).
+    layers that neither GPUs nor host hold. `seed` draws random weights (`tiny`). `fix_mistral_regex` puts
+    transformers' corrected pre-tokenizer in the place of the tokenizer's own, as LongCat-Next's card does.
     """
 
     dtype: str = "auto"
@@ -39,6 +40,7 @@ class LocalOptions:
     offload: str | None = None
     threads: int | None = None
     seed: int = 0
+    fix_mistral_regex: bool = False
 
     @classmethod
     def read(cls, said: Mapping[str, Any]) -> "LocalOptions":
@@ -51,7 +53,10 @@ class LocalOptions:
             if known is not None and value not in known:
                 hint = did_you_mean(str(value), known)
                 raise UsageError(f"local.{name} is {value!r}{hint}: it is one of {', '.join(known)}")
-            if name == "offload":
+            if name == "fix_mistral_regex":
+                if not isinstance(value, bool):
+                    raise UsageError(f"local.{name} is {value!r}: it must be true or false")
+            elif name == "offload":
                 if not isinstance(value, str) or not value:
                     raise UsageError(f"local.offload is {value!r}: it must be a folder")
             elif known is None and not _is_count(name, value):

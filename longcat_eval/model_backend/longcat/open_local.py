@@ -32,7 +32,7 @@ def open_served(
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    tokenizer: Tokenizer = ByteTokenizer() if folder is None else CheckpointTokenizer(folder)
+    tokenizer = read_tokenizer(folder, options)
     placed = place(folder, options)
     model = load_weights(folder, placed, options)
     engine = LocalEngine(model, tokenizer, max_context=options.context, max_batch=options.batch)
@@ -41,6 +41,13 @@ def open_served(
         "placement": placed.describe(),
     }
     return ServedModel(name, engine, tokenizer, lenient_tools=lenient_tools, facts=facts)
+
+
+def read_tokenizer(folder: Path | None, options: LocalOptions) -> Tokenizer:
+    """The checkpoint's own, or that of bytes."""
+    if folder is None:
+        return ByteTokenizer()
+    return CheckpointTokenizer(folder, fix_mistral_regex=options.fix_mistral_regex)
 
 
 def place(folder: Path | None, options: LocalOptions) -> Plan:
@@ -81,6 +88,8 @@ def computed(
         "quantisation": weights.quant.describe() or "none",
         "chat template": hashlib.sha256(tokenizer.template.encode()).hexdigest()[:12],
     }
+    if options.fix_mistral_regex:
+        facts["pre-tokenizer"] = "fix_mistral_regex"
     return facts | ({"tokenizer": tokenizer.remark} if tokenizer.remark else {})
 
 

@@ -56,8 +56,8 @@ class Tokenizer(Protocol):
 class CheckpointTokenizer:
     """The tokenizer of a checkpoint folder; without a chat template of its own the fallback is used."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
-        """Read the folder; `options` go to transformers (`fix_mistral_regex`); raises `CheckpointError`."""
+    def __init__(self, folder: Path, *, fix_mistral_regex: bool = False) -> None:
+        """Read the folder; raises `CheckpointError`."""
         from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
         names = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
@@ -65,8 +65,10 @@ class CheckpointTokenizer:
             raise CheckpointError(f"{folder} has no tokenizer ({names[0]}); fetch it from the checkpoint")
         kind = PreTrainedTokenizerFast if (folder / names[0]).is_file() else AutoTokenizer
         try:
-            self.inner: Any = kind.from_pretrained(str(folder), trust_remote_code=False, **options)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            self.inner: Any = kind.from_pretrained(
+                str(folder), trust_remote_code=False, fix_mistral_regex=fix_mistral_regex
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             said = " ".join(str(error).split())[:200]
             raise CheckpointError(f"the tokenizer of {folder} cannot be read: {said}") from None
         if self.inner.eos_token_id is None:
