@@ -137,3 +137,22 @@ def test_a_broken_file_is_named(content: str | None, said: str, tmp_path: Path) 
         LiteConfig.read(tmp_path)
     with pytest.raises(CheckpointError, match="no preset 'huge'"):
         LiteConfig.preset("huge")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_names_and_shapes_are_those_of_transformers_and_the_n_gram_module() -> None:
+    import torch
+    from transformers import LongcatFlashConfig, LongcatFlashForCausalLM
+
+    tiny = LiteConfig.tiny()
+    known = {name: value for name, value in tiny.to_json().items() if name not in ("architectures", "dtype")}
+    with torch.device("meta"):
+        theirs = LongcatFlashForCausalLM(LongcatFlashConfig(**{**known, "head_dim": tiny.qk_rope_head_dim}))
+    found = {name: tuple(tensor.shape) for name, tensor in theirs.state_dict().items()}
+    for i, rows in enumerate(tiny.ngram_table_sizes):
+        found[f"model.ngram_embeddings.embedders.{i}.weight"] = (rows, 8)
+        found[f"model.ngram_embeddings.post_projs.{i}.weight"] = (96, 8)
+    assert found == tiny.expected_tensors()
+    assert theirs.model.layers[0].self_attn[0].scaling == pytest.approx(tiny.softmax_scale, rel=1e-12)
+    assert theirs.model.layers[0].self_attn[0].q_a_layernorm.variance_epsilon == tiny.lora_norm_eps
+    assert theirs.model.rotary_emb.attention_scaling == tiny.rope["attention_factor"]

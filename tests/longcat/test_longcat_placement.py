@@ -72,7 +72,7 @@ def test_known_machines() -> None:
     assert one_card.layers == ("cuda:0",) * 4 + ("cpu",) * 10
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     cards=st.lists(st.integers(8, 150), max_size=5),
     host=st.integers(0, 256),
