@@ -66,16 +66,22 @@ app.command("run")(with_run_settings(run))
 def report(
     runs: Runs = None,
     compare: Compare = None,
-    format: Annotated[str, typer.Option("--format", "-f", help="table, md, csv or json.")] = "table",
+    format: Annotated[
+        str,
+        typer.Option("--format", "-f", help="table, md, csv, json, or summary (JSON with every question)."),
+    ] = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
     allow_mixed: Annotated[
         bool, typer.Option("--allow-mixed", help="Let one row mix different protocols or data.")
     ] = False,
+    embed_mb: Annotated[
+        float | None, typer.Option(help="html: transcripts in the file, in MB at most; default 20.", min=0)
+    ] = None,
 ) -> None:
     """Print the card's table with our columns beside the published ones."""
     from longcat_eval.cli.report import show_report
 
-    raise typer.Exit(show_report(runs or [], compare, format, output, allow_mixed))
+    raise typer.Exit(show_report(runs or [], compare, format, output, allow_mixed, embed_mb))
 
 
 @app.command()

@@ -32,11 +32,20 @@ def to_text(table: Table, width: int) -> str:
     return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
 
 
+def to_page(table: Table, runs: Sequence["RunData"]) -> str:
+    """The page with transcripts up to the default cap; its template engine is imported when it is asked for."""
+    from longcat_eval.reports.html.page import to_html
+
+    return to_html(table, runs)
+
+
 FORMATS: Mapping[str, Format] = {
     "table": lambda table, runs, width: to_text(table, width),
     "md": lambda table, runs, width: to_markdown(table),
     "csv": lambda table, runs, width: to_csv(table),
     "json": lambda table, runs, width: to_json(table, runs),
+    "html": lambda table, runs, width: to_page(table, runs),
+    "summary": lambda table, runs, width: to_json(table, runs, questions=True),
 }
 
 

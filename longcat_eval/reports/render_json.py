@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from longcat_eval.reports.notes import notes
+from longcat_eval.reports.rows import values_by_question
 from longcat_eval.reports.table import Column, Table
 
 if TYPE_CHECKING:
@@ -14,20 +15,26 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-def to_json(table: Table, runs: Sequence["RunData"]) -> str:
-    """`rows` are ours alone, `run` in them counts `runs` from 1; scores in percent, `coverage` as a share."""
+def to_json(table: Table, runs: Sequence["RunData"], *, questions: bool = False) -> str:
+    """`rows` are ours alone, `run` in them counts `runs` from 1; scores in percent, `coverage` as a share.
+
+    With `questions` every run also has the values of its valid attempts by task and question, and is compact:
+    a file to keep as the baseline of `diff` and `gate`.
+    """
     report = {
         "format": FORMAT,
-        "runs": [_run(number, run) for number, run in enumerate(runs, 1)],
+        "runs": [_run(number, run, questions) for number, run in enumerate(runs, 1)],
         "rows": _rows(table),
         "published": [_published(index, table) for index, c in enumerate(table.columns) if not c.run],
         "notes": notes(table),
     }
-    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+    encoded = msgspec.json.encode(report)
+    return (encoded if questions else msgspec.json.format(encoded, indent=2)).decode() + "\n"
 
 
-def _run(number: int, run: "RunData") -> dict[str, Any]:
+def _run(number: int, run: "RunData", questions: bool) -> dict[str, Any]:
     manifest = run.manifest
+    values = {"questions": values_by_question(run)} if questions else {}
     return {
         "run": number,
         "path": str(run.path),
@@ -35,6 +42,7 @@ def _run(number: int, run: "RunData") -> dict[str, Any]:
         "suite": manifest.suite,
         "seeds": [manifest.seed],
         "not_run": manifest.not_run,
+        **values,
     }
 
 

@@ -148,6 +148,15 @@ def by_question(rows: Iterable[AttemptRow]) -> list[list[float]]:
     return list(questions.values())
 
 
+def values_by_question(run: "RunData") -> dict[str, dict[str, list[float]]]:
+    """The values of valid attempts by task and question."""
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in run.manifest.tasks}
+    for row in run.rows:
+        if row.value is not None and row.outcome.valid and row.task in found:
+            found[row.task].setdefault(row.sample, []).append(row.value)
+    return found
+
+
 def metric_label(record: TaskRecord) -> str:
     """The protocol's metric, or what --repeats made of it: `avg@16` at k = 1 is `acc`."""
     metric = record.protocol.metric

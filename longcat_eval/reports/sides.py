@@ -10,7 +10,7 @@ import msgspec
 from longcat_eval.errors import UsageError
 from longcat_eval.reports.paired import Questions
 from longcat_eval.reports.published import PublishedValue, find_models, load_published, published_value
-from longcat_eval.reports.rows import ResultRow, result_rows
+from longcat_eval.reports.rows import ResultRow, result_rows, values_by_question
 from longcat_eval.reports.unpaired import Result
 from longcat_eval.runners.store import RunData, read_run
 
@@ -96,18 +96,9 @@ def read_side(name: str) -> Side:
 
 def run_side(run: RunData, name: str = "") -> Side:
     """A run as a side."""
-    questions = questions_by_task(run)
+    questions = values_by_question(run)
     entries = {row.task: Entry(row, questions.get(row.task, {})) for row in result_rows(run)}
     return Side(name or str(run.path), run.manifest.model, RUN, entries, run.manifest.not_run, run)
-
-
-def questions_by_task(run: RunData) -> dict[str, dict[str, list[float]]]:
-    """The values of valid attempts by task and question."""
-    found: dict[str, dict[str, list[float]]] = {name: {} for name in run.manifest.tasks}
-    for row in run.rows:
-        if row.value is not None and row.outcome.valid and row.task in found:
-            found[row.task].setdefault(row.sample, []).append(row.value)
-    return found
 
 
 def read_summary(path: Path) -> Side:
