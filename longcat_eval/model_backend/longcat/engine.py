@@ -113,6 +113,8 @@ class LocalEngine:
             self._closing = True
             self._changed.notify()
         self._thread.join()
+        if self._core.model.tables is not None:
+            self._core.model.tables.close()
 
     def _post(self, ticket: _Ticket) -> None:
         with self._changed:
