@@ -90,7 +90,8 @@ class ScriptedEngine:
         scores = [TokenScore(prompt_ids[0], None)]
         for i, token in enumerate(prompt_ids[1:]):
             best = token if i % 2 else (token + 1) % 320
-            scores.append(TokenScore(token, math.log(0.25), ((best, math.log(0.5)),)[:top]))
+            own = math.log(0.5 if best == token else 0.25)
+            scores.append(TokenScore(token, own, ((best, math.log(0.5)),)[:top]))
         return scores
 
     def close(self) -> None:

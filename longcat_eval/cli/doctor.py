@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from longcat_eval.cli.roles import list_models, make_role
+from longcat_eval.cli.roles import innermost, list_models, make_role
 from longcat_eval.cli.settings import RunSettings
 from longcat_eval.errors import EnvironmentUnusableError, ExitCode
 from longcat_eval.model_backend.probes import Probe, Status, probe_endpoint
@@ -212,6 +212,10 @@ async def model_checks(options: ModelOptions) -> list[Probe]:
         model = await open_model(resolved)
     except EnvironmentUnusableError as error:
         return [*about, Probe("model opens", "fail", str(error))]
+    facts = getattr(innermost(model), "facts", {})
+    if facts:
+        how = ", ".join(f"{name} {value}" for name, value in facts["computed"].items())
+        about += [Probe("computed", "ok", how), Probe("placement", "ok", facts["placement"])]
     try:
         return about + await probe_model(model, resolved)
     finally:

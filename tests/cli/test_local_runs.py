@@ -48,7 +48,7 @@ def test_doctor_probes_a_local_model(cli: Cli) -> None:
     lines = [line.strip() for line in ran.out.splitlines()]
     assert any(line.startswith("ok    extra [local]") for line in lines)
     assert any(line.startswith("ok    model: longcat-tiny is served") for line in lines)
-    for probe in ("seed", "top_k", "repetition_penalty", "tools"):
+    for probe in ("placement", "seed", "top_k", "repetition_penalty", "tools"):
         assert any(line.startswith(f"ok    {probe}:") for line in lines), (probe, ran.out)
 
 

@@ -78,9 +78,9 @@ async def test_a_deadline_ends_the_request() -> None:
 async def test_loglikelihoods() -> None:
     model = local(ScriptedEngine())
     total, greedy = await model.loglikelihood("ab", "c")
-    assert (total, greedy) == (math.log(0.25), True)
+    assert (total, greedy) == (math.log(0.5), True)
     total, greedy = await model.loglikelihood("ab", "cd")
-    assert (round(total, 6), greedy) == (round(2 * math.log(0.25), 6), False)
+    assert (round(total, 6), greedy) == (round(math.log(0.5 * 0.25), 6), False)
     assert await model.loglikelihood("ab ", "c") == await model.loglikelihood("ab", " c")
     assert (await model.loglikelihood("", "c"))[0] == math.log(0.25)
     assert await model.loglikelihood("ab", "") == (0.0, True)

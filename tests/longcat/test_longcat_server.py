@@ -1,6 +1,7 @@
 """The server under the official client, and everything that it refuses."""
 
 import asyncio
+import math
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -270,6 +271,24 @@ async def test_a_text_is_scored_without_generating() -> None:
     assert choice.logprobs.text_offset == [0, 1, 1, 2]
     best = [max(top, key=lambda k: top[k]) for top in (choice.logprobs.top_logprobs or [])[1:]]
     assert [b == t for b, t in zip(best, choice.logprobs.tokens[1:], strict=True)] == [False, True, False]
+
+
+async def test_scores_as_lm_evaluation_harness_reads_them() -> None:
+    engine = ScriptedEngine("")  # what it generates is the end of text at once
+    prompt = ByteTokenizer().encode("abcde")
+    with serving(engine) as url:
+        async with client(url) as api:
+            done = await api.completions.create(
+                model="tiny", prompt=[prompt], temperature=0, max_tokens=1, logprobs=1, seed=1234, echo=True
+            )
+    logprobs = done.choices[0].logprobs
+    assert logprobs is not None
+    assert logprobs.tokens == [*"abcde", "</longcat_s>"]
+    context = 3
+    values = (logprobs.token_logprobs or [])[context:-1]
+    best = [max(top.values()) for top in (logprobs.top_logprobs or [])[context:-1]]
+    assert values == [math.log(0.25), math.log(0.5)]
+    assert [value == top for value, top in zip(values, best, strict=True)] == [False, True]
 
 
 async def test_sixty_four_clients_at_once() -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    GenerationConfig,
     GenerationMixin,
     LogitsProcessor,
     PretrainedConfig,
@@ -129,6 +130,8 @@ class LongcatLiteForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[
             what = ", ".join(unknown) or "a second positional argument"
             raise UsageError(f"from_pretrained here does not know {what}")
         model = cls(LongcatLiteHFConfig.of(config), load(folder, placed, offload=offload))
+        if (folder / "generation_config.json").is_file():
+            model.generation_config = GenerationConfig.from_pretrained(folder)
         model.hf_device_map = {
             "model.embed_tokens": placed.embed,
             **{f"model.layers.{i}": place for i, place in enumerate(placed.layers)},
@@ -155,6 +158,23 @@ class LongcatLiteForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[
     def dtype(self) -> torch.dtype:
         """What is computed in."""
         return self.lite.dtype
+
+    def to(self, *args: Any, **options: Any) -> "LongcatLiteForCausalLM":
+        """Stay: weights and tables were placed when they were loaded. Raises `UsageError` for a move."""
+        said = [*args, *options.values()]
+        moves = [what for what in said if not self._is_here(what)]
+        if moves:
+            raise UsageError(
+                f"a loaded model is not moved to {moves[0]}: give device_map and dtype to from_pretrained"
+            )
+        return self
+
+    def _is_here(self, what: Any) -> bool:
+        if isinstance(what, torch.dtype):
+            return what == self.dtype
+        if isinstance(what, str | int | torch.device):
+            return torch.device(_place(what)) == self.device
+        return what is None or isinstance(what, bool)
 
     @torch.no_grad()
     def forward(

@@ -166,8 +166,9 @@ async def _start(served: ServedModel, job: TextJob, number: int, like: TokenLog 
 
 
 def _log(served: ServedModel, job: TextJob, number: int, log: TokenLog, event: TokenEvent) -> None:
+    """Go on by a token; the end of text is one here (clients cut off what comes after their own tokens)."""
     request = job.requests[number]
-    if event.logprob is None or served.ends_silently(event, request.stop_ids):
+    if event.logprob is None:
         return
     log.add(served, event.token_id, event.logprob, event.top_logprobs, request.logprobs or 0)
 
