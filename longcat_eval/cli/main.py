@@ -68,7 +68,9 @@ def report(
     compare: Compare = None,
     format: Annotated[
         str,
-        typer.Option("--format", "-f", help="table, md, csv, json, or summary (JSON with every question)."),
+        typer.Option(
+            "--format", "-f", help="table, md, csv, json, html, or summary (JSON with every question)."
+        ),
     ] = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
     allow_mixed: Annotated[

@@ -12,11 +12,19 @@ from longcat_eval.runners.store import read_run
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from longcat_eval.reports.table import Table
+    from longcat_eval.runners.store import RunData
+
 RUNS = Path("runs")
 
 
 def show_report(
-    paths: list[Path], compare: str | None, format: str, output: Path | None, allow_mixed: bool
+    paths: list[Path],
+    compare: str | None,
+    format: str,
+    output: Path | None,
+    allow_mixed: bool,
+    embed_mb: float | None = None,
 ) -> int:
     """Print or write the table; without paths the latest run, or with --compare and no run the card alone."""
     from rich.console import Console
@@ -24,16 +32,21 @@ def show_report(
     from longcat_eval.reports.render import render
     from longcat_eval.reports.render_table import table_renderable
 
-    columns = split_names(compare)
-    if not paths and (RUNS.is_dir() or not columns):
-        paths = [latest_run(RUNS)]
-    runs = [read_run(path) for path in paths]
-    table = build_table(runs, columns, allow_mixed=allow_mixed)
+    if embed_mb is not None and format != "html":
+        raise UsageError(f"--embed-mb is for --format html, not {format}")
+    if format == "html" and output is None and sys.stdout.isatty():
+        raise UsageError("--format html makes a file: add --output report.html")
+    table, runs = load_table(paths, compare, allow_mixed)
     console = Console()
     if format == "table" and output is None:
         console.print(table_renderable(table, console.width))
         return ExitCode.OK
-    text = render(table, runs, format)
+    if embed_mb is not None:
+        from longcat_eval.reports.html.page import to_html
+
+        text = to_html(table, runs, embed_mb)
+    else:
+        text = render(table, runs, format)
     if output is None:
         sys.stdout.write(text)
         return ExitCode.OK
@@ -42,6 +55,15 @@ def show_report(
     except OSError as error:
         raise EnvironmentUnusableError(f"cannot write {output}: {error.strerror}") from None
     return ExitCode.OK
+
+
+def load_table(paths: list[Path], compare: str | None, allow_mixed: bool) -> tuple["Table", list["RunData"]]:
+    """The runs, by default the latest, or none where only published columns are there; and their table."""
+    columns = split_names(compare)
+    if not paths and (RUNS.is_dir() or not columns):
+        paths = [latest_run(RUNS)]
+    runs = [read_run(path) for path in paths]
+    return build_table(runs, columns, allow_mixed=allow_mixed), runs
 
 
 def print_run(console: "Console", path: Path, compare: str | None) -> None:

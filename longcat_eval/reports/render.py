@@ -33,7 +33,7 @@ def to_text(table: Table, width: int) -> str:
 
 
 def to_page(table: Table, runs: Sequence["RunData"]) -> str:
-    """The page with transcripts up to the default cap; its template engine is imported when it is asked for."""
+    """The page with transcripts up to the default cap; jinja2 is imported when it is asked for."""
     from longcat_eval.reports.html.page import to_html
 
     return to_html(table, runs)
