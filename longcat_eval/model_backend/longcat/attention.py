@@ -19,8 +19,6 @@ from longcat_eval.model_backend.longcat.linear import Linear, Together
 from longcat_eval.model_backend.longcat.norm_rope import RMSNorm, rotate
 from longcat_eval.model_backend.longcat.step import Layout, Span
 
-Angles = tuple[Tensor, Tensor]
-
 
 class LatentAttention(nn.Module):
     """One attention sublayer; it owns a KV layer of the cache."""
@@ -34,8 +32,9 @@ class LatentAttention(nn.Module):
             config.v_head_dim,
         )
         self.rank = config.kv_lora_rank
-        self.q_scale, self.kv_scale = config.q_lora_scale, config.kv_lora_scale
-        self.scale = config.softmax_scale
+        self.kv_scale = config.kv_lora_scale
+        # The whole query is multiplied by q_lora_scale, which is the same as so much more of its products.
+        self.scale = config.softmax_scale * config.q_lora_scale
         hidden, q_rank = config.hidden_size, config.q_lora_rank
         self.q_a_proj = Linear(hidden, q_rank, dtype)
         self.q_a_layernorm = RMSNorm(q_rank, config.lora_norm_eps, dtype)
@@ -48,11 +47,11 @@ class LatentAttention(nn.Module):
         # Queries for which expanding a cached token and attending to heads costs as much as to its latent.
         self.worth_expanding = self.rank * (self.nope + self.value) / (2 * self.rank - self.nope - self.value)
 
-    def forward(self, x: Tensor, angles: Angles, layout: Layout, cache: Tensor) -> Tensor:
+    def forward(self, x: Tensor, turns: Tensor, layout: Layout, cache: Tensor) -> Tensor:
         """[T, H] to [T, H]; writes the rows' latents into `cache` [slots, rank + rope] and attends to it."""
         down, latents = self._down(x)
-        q_nope, q_rope = self._queries(down, angles)
-        cache.index_copy_(0, layout.slots, self._latents(latents, angles))
+        q_nope, q_rope = self._queries(down, turns)
+        cache.index_copy_(0, layout.slots, self._latents(latents, turns))
         heads = [self._attend(q_nope, q_rope, span, cache) for span in layout.spans]
         together = heads[0] if len(heads) == 1 else torch.cat(heads)
         out: Tensor = self.o_proj(together)
@@ -62,17 +61,17 @@ class LatentAttention(nn.Module):
         """Make the two projections down one matrix for a CPU."""
         self._down.pack(twice)
 
-    def _queries(self, down: Tensor, angles: Angles) -> tuple[Tensor, Tensor]:
+    def _queries(self, down: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
         """q_a x to [T, heads, nope] and, turned, [T, heads, rope]."""
-        q = self.q_b_proj(self.q_a_layernorm(down)) * self.q_scale
+        q = self.q_b_proj(self.q_a_layernorm(down))
         nope, rope = torch.split(q.view(len(q), self.heads, -1), [self.nope, self.rope], dim=-1)
-        return nope, rotate(rope, *angles)
+        return nope, rotate(rope, turns)
 
-    def _latents(self, down: Tensor, angles: Angles) -> Tensor:
+    def _latents(self, down: Tensor, turns: Tensor) -> Tensor:
         """kv_a x to [T, rank + rope]: what is cached of each token."""
         latent, key = torch.split(down, [self.rank, self.rope], dim=-1)
         latent = self.kv_a_layernorm(latent) * self.kv_scale
-        return torch.cat([latent, rotate(key.unsqueeze(1), *angles).squeeze(1)], dim=-1)
+        return torch.cat([latent, rotate(key.unsqueeze(1), turns).squeeze(1)], dim=-1)
 
     def _attend(self, q_nope: Tensor, q_rope: Tensor, span: Span, cache: Tensor) -> Tensor:
         """The heads' values for the rows of a span, [rows, heads * value]."""
@@ -85,7 +84,8 @@ class LatentAttention(nn.Module):
         to_latent, from_latent = self._up()
         absorbed = torch.bmm(q_nope.transpose(0, 1), to_latent).transpose(0, 1)
         q = torch.cat([absorbed, q_rope], dim=-1).view(len(latents), -1, latents.shape[-1])
-        scores = torch.bmm(q, latents.transpose(1, 2)).mul_(self.scale)
+        keys = latents.transpose(1, 2)
+        scores = torch.baddbmm(q.new_empty(()), q, keys, beta=0, alpha=self.scale)
         if span.hidden is not None:
             by_query = scores.view(len(latents), span.queries, self.heads, -1)
             by_query.masked_fill_(span.hidden.unsqueeze(2), -torch.inf)

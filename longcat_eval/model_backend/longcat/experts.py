@@ -63,6 +63,8 @@ class Experts(nn.Module):
             return self._loop
         if kernel == "gather" and not self._packed:
             return self._gather
+        if len(x) == 1 and x.device.type == "cpu":
+            return self._single
         on_device = x.device.type == "cuda" and self.gate_up_scale is None and x.dtype == torch.bfloat16
         return self._grouped_on_device if on_device else self._grouped
 
@@ -75,6 +77,16 @@ class Experts(nn.Module):
                 output = self._second(functional.silu(gate) * up, e)
                 total.index_add_(0, tokens, output.float() * weights[tokens, places, None])
         return total
+
+    def _single(self, x: Tensor, chosen: Tensor, weights: Tensor, total: Tensor) -> Tensor:
+        """One token: nothing is to sort."""
+        hit = [e for e in chosen[0].tolist() if e < self.count]
+        if not hit:
+            return total
+        gate, up = torch.cat([self._first(x, e) for e in hit]).chunk(2, -1)
+        inner = (functional.silu(gate) * up).unsqueeze(1).unbind()
+        outputs = torch.cat([self._second(part, e) for part, e in zip(inner, hit, strict=True)])
+        return torch.addmm(total, weights[chosen < self.count].unsqueeze(0), outputs.float())
 
     def _grouped(self, x: Tensor, chosen: Tensor, weights: Tensor, total: Tensor) -> Tensor:
         """Pairs sorted by expert, one product per expert that has any."""

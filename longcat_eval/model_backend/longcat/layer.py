@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from longcat_eval.model_backend.longcat.attention import Angles, LatentAttention
+from longcat_eval.model_backend.longcat.attention import LatentAttention
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.experts import Experts
 from longcat_eval.model_backend.longcat.linear import Linear, Together
@@ -68,13 +68,13 @@ class ScMoELayer(nn.Module):
         self.mlps = nn.ModuleList(MLP(hidden, config.ffn_hidden_size, dtype) for _ in both)
         self.mlp = MoE(config, dtype, quant)
 
-    def forward(self, x: Tensor, angles: Angles, layout: Layout, caches: tuple[Tensor, Tensor]) -> Tensor:
+    def forward(self, x: Tensor, turns: Tensor, layout: Layout, caches: tuple[Tensor, Tensor]) -> Tensor:
         """[T, H] to [T, H]; `caches` are the layer's two KV layers."""
-        a = x + self.self_attn[0](self.input_layernorm[0](x), angles, layout, caches[0])
+        a = x + self.self_attn[0](self.input_layernorm[0](x), turns, layout, caches[0])
         u = self.post_attention_layernorm[0](a)
         s = self.mlp(u)
         b = a + self.mlps[0](u)
-        c = b + self.self_attn[1](self.input_layernorm[1](b), angles, layout, caches[1])
+        c = b + self.self_attn[1](self.input_layernorm[1](b), turns, layout, caches[1])
         y: Tensor = c + self.mlps[1](self.post_attention_layernorm[1](c)) + s
         return y
 

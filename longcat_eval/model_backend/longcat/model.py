@@ -100,14 +100,14 @@ class LongcatLite(nn.Module):
     def hidden(self, step: Step, cache: Sequence[Tensor]) -> Tensor:
         """[T, H] before the final norm."""
         x, layout = self.embed(step), step.layout
-        angles = None
+        turns = None
         for i, layer in enumerate(self.layers):
             device = layer.device
-            if angles is None or x.device != device:
+            if turns is None or x.device != device:
                 layout = layout.to(device)
                 x = x.to(device)
-                angles = self._rotation.at(layout.positions, layout.longest)
-            x = layer(x, angles, layout, (cache[2 * i], cache[2 * i + 1]))
+                turns = self._rotation.at(layout.positions, layout.longest)
+            x = layer(x, turns, layout, (cache[2 * i], cache[2 * i + 1]))
         return x
 
     @torch.inference_mode()
@@ -144,7 +144,7 @@ class LongcatLite(nn.Module):
         twice = sum(weight.nbytes for weight in self.parameters()) < TWICE_BELOW
         paged = {part for i in self.on_disk for part in self.layers[i].modules()}
         for part in list(self.modules()):
-            if isinstance(part, LatentAttention | MLP | Linear | Experts) and part not in paged:
+            if isinstance(part, LatentAttention | MLP | Linear | Experts | RMSNorm) and part not in paged:
                 part.pack(twice)
 
     def logits(self, tokens: Sequence[int]) -> Tensor:

@@ -16,16 +16,24 @@ class RMSNorm(nn.Module):
         super().__init__()
         self.eps = eps
         self.weight = nn.Parameter(torch.empty(width, dtype=dtype), requires_grad=False)
+        self._scaled: Tensor | None = None
+        self._least: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., width] to the same."""
-        if x.device.type != "cpu":
+        if self._scaled is None or self._least is None:
             return functional.rms_norm(x, self.weight.shape, self.weight, self.eps)
-        # torch's own is a chain of a dozen calls on a CPU.
         exact = x.float()
-        mean = torch.linalg.vecdot(exact, exact).div_(x.shape[-1])
-        inverse: Tensor = mean.add_(self.eps).rsqrt_().unsqueeze(-1)
-        return (exact * inverse * self.weight).to(x.dtype)
+        length = torch.linalg.vector_norm(exact, dim=-1, keepdim=True)
+        normed: Tensor = exact / torch.hypot(length, self._least) * self._scaled
+        return normed.to(x.dtype)
+
+    def pack(self, twice: bool) -> None:
+        """On a CPU compute x / sqrt(|x|^2 + n eps) * (weight sqrt(n)): torch's own makes a dozen calls."""
+        if self.weight.device.type == "cpu":
+            count = len(self.weight)
+            self._scaled = self.weight.float() * math.sqrt(count)
+            self._least = torch.tensor(math.sqrt(count * self.eps))
 
 
 def inverse_frequencies(config: LiteConfig) -> Tensor:
@@ -55,29 +63,28 @@ def inverse_frequencies(config: LiteConfig) -> Tensor:
 
 
 class Rotation:
-    """cos and sin of every position, [positions, qk_rope_head_dim / 2] float32, grown as needed."""
+    """e^(i angle) of every position, [positions, qk_rope_head_dim / 2] complex64, grown as needed."""
 
     def __init__(self, config: LiteConfig) -> None:
         self._frequencies = inverse_frequencies(config)
         self._factor = float(config.rope["attention_factor"])
-        self._tables: dict[str, tuple[Tensor, Tensor]] = {}
+        self._turns: dict[str, Tensor] = {}
 
-    def at(self, positions: Tensor, longest: int) -> tuple[Tensor, Tensor]:
-        """[T] positions below `longest` to two [T, 1, width / 2], for `rotate`."""
+    def at(self, positions: Tensor, longest: int) -> Tensor:
+        """[T] positions below `longest` to [T, 1, width / 2], for `rotate`."""
         key = str(positions.device)
-        if key not in self._tables or len(self._tables[key][0]) < longest:
+        if key not in self._turns or len(self._turns[key]) < longest:
             rows = max(1024, 1 << (longest - 1).bit_length())
             angles = torch.outer(torch.arange(rows, dtype=torch.float32, device="cpu"), self._frequencies)
-            cos, sin = angles.cos() * self._factor, angles.sin() * self._factor
-            self._tables[key] = (cos.to(positions.device), sin.to(positions.device))
-        cos, sin = self._tables[key]
-        return cos.index_select(0, positions).unsqueeze(1), sin.index_select(0, positions).unsqueeze(1)
+            turns = torch.polar(torch.full_like(angles, self._factor), angles)
+            self._turns[key] = turns.to(positions.device)
+        return self._turns[key].index_select(0, positions).unsqueeze(1)
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """[T, heads, width]: turn the pairs (x[2i], x[2i+1]); firsts come out in one half, seconds in the other.
+def rotate(x: Tensor, turns: Tensor) -> Tensor:
+    """[T, heads, width]: turn the pairs (x[2i], x[2i+1]) as complex numbers.
 
-    Queries and keys come out in the same order, which is all that their products see.
+    transformers moves the pairs apart first; products of queries and keys do not see the order.
     """
-    first, second = x[..., 0::2].float(), x[..., 1::2].float()
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1).to(x.dtype)
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)).contiguous())
+    return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)
