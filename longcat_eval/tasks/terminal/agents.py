@@ -5,16 +5,12 @@ from functools import partial
 from typing import Protocol
 
 from longcat_eval.errors import UsageError
-from longcat_eval.protocols import AttemptContext
 from longcat_eval.records import Wire
-from longcat_eval.runners.agent.deadline import Deadline
-from longcat_eval.runners.agent.episode import Episode
 from longcat_eval.runners.agent.limits import AgentLimits
 from longcat_eval.tasks.terminal.bash_agent import BashAgent
-from longcat_eval.tasks.terminal.desk import Desk
-from longcat_eval.tasks.terminal.records import Step
 from longcat_eval.tasks.terminal.reference_agents import EmptyAgent, OracleAgent
 from longcat_eval.tasks.terminal.terminus_agents import Terminus1, Terminus2
+from longcat_eval.tasks.terminal.work import Work
 
 WITHOUT_MODEL = ("oracle", "empty")
 
@@ -32,16 +28,8 @@ class TerminalAgent(Protocol):
         """The messages before the first reply, for estimates; none where no model is asked."""
         ...
 
-    async def work(
-        self,
-        ctx: AttemptContext,
-        desk: Desk,
-        step: Step,
-        episode: Episode,
-        limits: AgentLimits,
-        deadline: Deadline,
-    ) -> None:
-        """Do one step and fill `episode` in place: the deadline may cancel this at any point.
+    async def do(self, work: Work) -> None:
+        """Do one step; the deadline may cancel this at any point.
 
         A `ModelError` that is not the model's doing passes through, and so does a `SandboxError` that is not
         the agent's.

@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from longcat_eval.protocols import AttemptContext, ExecResult, Sandbox
+from longcat_eval.protocols import ExecResult, Sandbox
 from longcat_eval.runners.agent import prompts
 from longcat_eval.runners.agent.bash_profile import BashProfile
-from longcat_eval.runners.agent.deadline import Deadline
-from longcat_eval.runners.agent.episode import Episode
 from longcat_eval.runners.agent.limits import AgentLimits
 from longcat_eval.runners.agent.loop import run_agent
 from longcat_eval.tasks.terminal.desk import Desk
-from longcat_eval.tasks.terminal.records import Step
+from longcat_eval.tasks.terminal.work import Work
 
 FINISH = f"echo {prompts.SUBMIT_LINE}"
 REQUEST = """\
@@ -101,16 +99,8 @@ class BashAgent:
         first = self._profile.instance(instruction, "")
         return [{"role": "system", "content": self._profile.system}, {"role": "user", "content": first}]
 
-    async def work(
-        self,
-        ctx: AttemptContext,
-        desk: Desk,
-        step: Step,
-        episode: Episode,
-        limits: AgentLimits,
-        deadline: Deadline,
-    ) -> None:
+    async def do(self, work: Work) -> None:
         """Run the loop until the agent says that it is done."""
-        first = self._profile.instance(step.instruction, desk.workdir)
-        sandbox: Any = At(desk.sandbox, desk)
-        await run_agent(ctx, sandbox, self._profile, first, limits, episode)
+        first = self._profile.instance(work.step.instruction, work.desk.workdir)
+        sandbox: Any = At(work.desk.sandbox, work.desk)
+        await run_agent(work.ctx, sandbox, self._profile, first, work.limits, work.episode)

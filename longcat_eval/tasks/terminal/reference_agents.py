@@ -9,15 +9,15 @@ import shlex
 import time
 from collections.abc import Sequence
 
-from longcat_eval.protocols import AttemptContext, SandboxError
+from longcat_eval.protocols import SandboxError
 from longcat_eval.records import Wire
 from longcat_eval.runners.agent import episode as ends
-from longcat_eval.runners.agent.deadline import Deadline
 from longcat_eval.runners.agent.episode import Episode
 from longcat_eval.runners.agent.limits import AgentLimits
 from longcat_eval.tasks.terminal.desk import Desk
-from longcat_eval.tasks.terminal.records import Keys, Oracle, Step
+from longcat_eval.tasks.terminal.records import Keys, Oracle
 from longcat_eval.tasks.terminal.uv_bootstrap import LOOK, asked_version, put_uv
+from longcat_eval.tasks.terminal.work import Work
 
 TB_SCRIPT = "/oracle/solution.sh"
 SOLUTION = "/solution"
@@ -43,17 +43,9 @@ class EmptyAgent(WithoutModel):
 
     name, version = "empty", "1"
 
-    async def work(
-        self,
-        ctx: AttemptContext,
-        desk: Desk,
-        step: Step,
-        episode: Episode,
-        limits: AgentLimits,
-        deadline: Deadline,
-    ) -> None:
+    async def do(self, work: Work) -> None:
         """End."""
-        episode.end = ends.SUBMITTED
+        work.episode.end = ends.SUBMITTED
 
 
 class OracleAgent(WithoutModel):
@@ -61,16 +53,9 @@ class OracleAgent(WithoutModel):
 
     name, version = "oracle", "1"
 
-    async def work(
-        self,
-        ctx: AttemptContext,
-        desk: Desk,
-        step: Step,
-        episode: Episode,
-        limits: AgentLimits,
-        deadline: Deadline,
-    ) -> None:
+    async def do(self, work: Work) -> None:
         """Run the script, or type the keys; raises `SandboxError` (`no_solution`) where there is none."""
+        step, desk, episode = work.step, work.desk, work.episode
         if step.oracle is None:
             raise SandboxError("no_solution", f"the task has no solution for {step.name or 'its one step'}")
         if step.oracle.problem:

@@ -3,11 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from longcat_eval.protocols import AttemptContext
 from longcat_eval.records import Wire
-from longcat_eval.runners.agent.deadline import Deadline
-from longcat_eval.runners.agent.episode import Episode
-from longcat_eval.runners.agent.limits import AgentLimits
 from longcat_eval.runners.agent.terminus.conversation import user
 from longcat_eval.runners.agent.terminus.installed_prompts import installed_prompts, installed_prompts1
 from longcat_eval.runners.agent.terminus.loop1 import Terminus1Settings, run_terminus1
@@ -19,8 +15,7 @@ from longcat_eval.runners.agent.terminus.settings import (
     TERMINUS2_LIMITS,
     TerminusSettings,
 )
-from longcat_eval.tasks.terminal.desk import Desk
-from longcat_eval.tasks.terminal.records import Step
+from longcat_eval.tasks.terminal.work import Work
 
 OWN = "own"
 
@@ -45,24 +40,16 @@ class Terminus2:
         """The first message, at an empty screen."""
         return [user(self._settings.prompts.first.format(instruction=instruction, terminal_state=""))]
 
-    async def work(
-        self,
-        ctx: AttemptContext,
-        desk: Desk,
-        step: Step,
-        episode: Episode,
-        limits: AgentLimits,
-        deadline: Deadline,
-    ) -> None:
+    async def do(self, work: Work) -> None:
         """Work until it says twice that it is done."""
         await run_terminus2(
-            ctx,
-            await desk.terminal(),
-            step.instruction,
+            work.ctx,
+            await work.desk.terminal(),
+            work.step.instruction,
             settings=self._settings,
-            limits=limits,
-            deadline=deadline,
-            episode=episode,
+            limits=work.limits,
+            deadline=work.deadline,
+            episode=work.episode,
         )
 
 
@@ -82,22 +69,14 @@ class Terminus1:
         """The first message, at an empty screen."""
         return [user(self._settings.prompts.opening(instruction, ""))]
 
-    async def work(
-        self,
-        ctx: AttemptContext,
-        desk: Desk,
-        step: Step,
-        episode: Episode,
-        limits: AgentLimits,
-        deadline: Deadline,
-    ) -> None:
+    async def do(self, work: Work) -> None:
         """Work until it says that it is done."""
         await run_terminus1(
-            ctx,
-            await desk.terminal(),
-            step.instruction,
+            work.ctx,
+            await work.desk.terminal(),
+            work.step.instruction,
             settings=self._settings,
-            limits=limits,
-            deadline=deadline,
-            episode=episode,
+            limits=work.limits,
+            deadline=work.deadline,
+            episode=work.episode,
         )

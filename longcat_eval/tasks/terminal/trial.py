@@ -30,6 +30,7 @@ from longcat_eval.tasks.terminal.rewards import below
 from longcat_eval.tasks.terminal.scoring import NO_SETUP, judge_step
 from longcat_eval.tasks.terminal.separate import collect, gather, test_separately
 from longcat_eval.tasks.terminal.verifying import cannot_tell, remove_tests, run_tests
+from longcat_eval.tasks.terminal.work import Work
 
 SETUP_SECONDS = 600.0
 
@@ -155,11 +156,11 @@ class Trial:
     async def _work(self, step: Step, desk: Desk) -> None:
         """Let the agent work; whatever its end, it is noted, and nothing that it typed goes on after it."""
         self.clock.enter("agent_running")
-        limits, episode = agent_limits(self.limits), Episode()
+        limits, episode = agent_limits(self.limits)._replace(seconds=0.0), Episode()
         deadline = Deadline(self._agent_seconds(step), self.limits["timeout_grace_seconds"])
         try:
             async with self._turn(wanted=self.agent.name in WITHOUT_MODEL), deadline.enforced(self.ctx):
-                await self.agent.work(self.ctx, desk, step, episode, limits._replace(seconds=0.0), deadline)
+                await self.agent.do(Work(self.ctx, desk, step, episode, limits, deadline))
         finally:
             episode.seconds = deadline.used
             self.busy += episode.seconds
