@@ -108,11 +108,16 @@ def artifact_words(artifacts: dict[str, Any]) -> Iterator[str]:
     for name, value in artifacts.items():
         if isinstance(value, list | dict):
             large.append(f"{name} ({len(value)} kept)")
-        elif isinstance(value, str) and len(value) > SHORT_TEXT:
+        elif isinstance(value, str) and not is_short(value):
             large.append(f"{name} ({len(value)} characters kept)")
         elif value not in (None, ""):
             yield f"{name} {value}"
     yield from large
+
+
+def is_short(text: str) -> bool:
+    """Whether a text fits into a line of words."""
+    return len(text) <= SHORT_TEXT and "\n" not in text
 
 
 def _settings(request: Wire, before: Wire) -> dict[str, Any]:

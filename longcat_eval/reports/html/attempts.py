@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from longcat_eval.records import AttemptRow, Outcome
-from longcat_eval.reports.transcripts import artifact_words, blocks, leaves
+from longcat_eval.reports.transcripts import artifact_words, blocks, is_short, leaves
 from longcat_eval.runners.store import read_transcript
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Embedded(NamedTuple):
     place: list[int]
 
     @property
-    def count(self) -> int:
+    def kept(self) -> int:
         """How many transcripts are in the page."""
         return sum(1 for chunk in self.chunk if chunk >= 0)
 
@@ -96,7 +96,7 @@ def shown(path: Path, row: AttemptRow, cap: int | None = None) -> dict[str, Any]
     page["artifacts"] = [
         [label, _cut(text, cap)]
         for name, value in transcript.artifacts.items()
-        if value not in (None, "", [], {}) and not isinstance(value, bool | int | float)
+        if isinstance(value, list | dict) or (isinstance(value, str) and not is_short(value))
         for label, text in leaves(name, value)
     ]
     page["error"] = transcript.error or row.error

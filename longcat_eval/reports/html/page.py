@@ -38,9 +38,9 @@ def to_html(table: Table, runs: Sequence["RunData"], embed_mb: float = EMBED_MB)
     embedded = embed(runs, int(embed_mb * 1e6))
     total = sum(len(run.rows) for run in runs)
     said = ""
-    if embedded.count < total:
+    if embedded.kept < total:
         said = (
-            f"{embedded.count:,} of {total:,} transcripts are in this file ({embed_mb:g} MB at most, evenly "
+            f"{embedded.kept:,} of {total:,} transcripts are in this file ({embed_mb:g} MB at most, evenly "
             f"spread over the questions of each benchmark). All of them: longcat-eval view "
             + " ".join(str(run.path) for run in runs)
         )

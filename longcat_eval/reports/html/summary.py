@@ -113,7 +113,7 @@ class Share(NamedTuple):
     """A part of a stacked bar: `start` and `width` in percent of the expected attempts."""
 
     name: str
-    count: int
+    attempts: int
     start: float
     width: float
 
