@@ -53,8 +53,7 @@ class ContentStream:
         self.text += text
         opened = self.text.find(OPEN, max(0, self._given - len(OPEN)))
         end = opened if opened >= 0 else len(self.text) - _begun(self.text)
-        end = len(self.text[:end].rstrip())
-        return self._give(end)
+        return self._give(self._given + len(self.text[self._given : end].rstrip()))
 
     def end(self, *, calls: bool) -> str:
         """What is still to be shown, once the whole reply is known to have calls or not."""
