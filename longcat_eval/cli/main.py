@@ -107,6 +107,32 @@ def diff(
 
 
 @app.command()
+def gate(
+    base: Annotated[str, typer.Argument(help="A run, a report in JSON, or card:longcat-flash-lite.")],
+    candidate: Annotated[str, typer.Argument(help="The same for the candidate.")],
+    policy: Annotated[
+        Path | None, typer.Option(help="YAML of margins and tiers; default: the card's suite.")
+    ] = None,
+    format: Annotated[
+        str, typer.Option("--format", "-f", help="text, json (one line), junit or github (Markdown).")
+    ] = "text",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file as well.")] = None,
+    github: Annotated[
+        bool, typer.Option("--github", help="Add to the step summary, and annotate; on GitHub.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 4 where a blocking benchmark is inconclusive.")
+    ] = False,
+) -> None:
+    """Judge a candidate against a baseline by a policy: exit 1 regressed, 3 broken, 0 else; 4 by --strict."""
+    from longcat_eval.cli.gate import Outputs, run_gate
+
+    outputs = Outputs(format, output, junit, github)
+    raise typer.Exit(run_gate(base, candidate, policy, outputs, strict))
+
+
+@app.command()
 def rescore(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only this task.")] = None,

@@ -15,6 +15,9 @@ from longcat_eval.reports.statistics import t_quantile
 UNSEEN = 3
 """Where nothing was seen of n, up to 3 of them may be otherwise (the rule of three)."""
 
+PROVABLE = 2.5
+"""A margin of so many standard errors is shown with 80 % power at one-sided 5 % if nothing changed."""
+
 
 class Spread(NamedTuple):
     """omega^2, and for either side the mean variance within a question (None where all have one attempt)."""
@@ -66,3 +69,14 @@ def _within(questions: Sequence[Sequence[float]]) -> tuple[float, float] | None:
         variances.append(fsum((x - m) ** 2 for x in values) / (len(values) - 1))
     shares = [v / len(values) for v, values in zip(variances, questions, strict=True)]
     return fsum(variances) / len(variances), fsum(shares) / len(shares)
+
+
+def repeats_needed(parts: Spread, n: int, margin: float) -> int | None:
+    """Repeats on each side at which the margin is `PROVABLE` standard errors; 0 where no number is enough.
+
+    None where the runs do not tell the variance within questions.
+    """
+    if parts.omega2 is None or parts.base is None or parts.cand is None:
+        return None
+    left = n * (margin / PROVABLE) ** 2 - parts.omega2
+    return ceil((parts.base + parts.cand) / left) if left > 0 else 0

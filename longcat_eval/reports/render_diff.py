@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from longcat_eval.reports.diff import Diff, Flip, TaskDiff, flips, verdicts
+from longcat_eval.reports.diff import ALPHA, Diff, Flip, TaskDiff, flips, verdicts
 from longcat_eval.reports.sides import Side
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def diff_table(diff: Diff) -> "RichTable":
         )
     for task, (p_adjusted, verdict) in zip(diff.tasks, verdicts(diff.tasks), strict=True):
         c = task.comparison
-        cells = [task.task, *((percent(c.base), percent(c.cand), signed(c.difference)) if c else _ends(task))]
+        cells = [task.task, *ends(task)]
         cells += [interval_text(c.low, c.high) if c else "-", p_text(p_adjusted), verdict, _moved(task)]
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))
     return table
@@ -83,36 +83,46 @@ def _moved(task: TaskDiff) -> str:
     return f"-{len(changed) - fixed} +{fixed}"
 
 
-def _ends(task: TaskDiff) -> tuple[str, str, str]:
+def ends(task: TaskDiff) -> tuple[str, str, str]:
+    """Base, candidate and difference, over the questions that both have where they are paired."""
+    if (c := task.comparison) is not None:
+        return percent(c.base), percent(c.cand), signed(c.difference)
     base, cand = task.base.value, task.cand.value
-    ends = ["-" if value is None else f"{value:.2f}" for value in (base, cand)]
-    return ends[0], ends[1], signed(None if base is None or cand is None else (cand - base) / 100)
+    said = ["-" if value is None else f"{value:.2f}" for value in (base, cand)]
+    return said[0], said[1], signed(None if base is None or cand is None else (cand - base) / 100)
 
 
 def diff_notes(diff: Diff) -> Iterable[str]:
     """How the numbers were made, what could not be compared, and what the sides do not share."""
-    rules: dict[str, list[str]] = {}
-    for task in diff.tasks:
-        if (c := task.comparison) is not None and c.test:
-            rules.setdefault(f"{c.test}, {c.interval_method} interval", []).append(f"{task.task} (n = {c.n})")
-    for rule, listed in rules.items():
-        yield f"{rule}: {', '.join(listed)}"
+    yield from diff_rules(diff.tasks)
     if len(diff.tasks) > 1:
-        yield f"p is two-sided, corrected for {len(diff.tasks)} benchmarks (Holm); verdicts at 0.05"
-    if unpaired := [task.task for task in diff.tasks if not task.paired]:
-        yield (
-            f"unpaired: {', '.join(unpaired)}. One side has no questions to pair; what is asked is whether "
-            f"the same questions asked again would give the other number, with the noise at its bound"
-        )
+        yield f"p is two-sided, corrected for {len(diff.tasks)} benchmarks (Holm); verdicts at {ALPHA:g}"
     for task in diff.tasks:
         if task.comparison is None:
             yield f"{task.task}: no score, or the number of questions is not known; no interval"
         if task.mixed:
             yield f"mixed: {task.task}: the sides differ in {', '.join(task.mixed)}"
-        yield from _unmatched(task)
     for side, names in ((diff.base, diff.only_base), (diff.cand, diff.only_cand)):
         if names:
             yield f"only in {side.name}: {', '.join(names)}"
+
+
+def diff_rules(tasks: Sequence[TaskDiff]) -> Iterable[str]:
+    """By which rules the benchmarks were compared, and which questions have no partner."""
+    rules: dict[str, list[str]] = {}
+    for task in tasks:
+        if (c := task.comparison) is not None and c.test:
+            rules.setdefault(f"{c.test}, {c.interval_method} interval", []).append(f"{task.task} (n = {c.n})")
+    for rule, listed in rules.items():
+        yield f"{rule}: {', '.join(listed)}"
+    if unpaired := [task.task for task in tasks if not task.paired]:
+        names = "all" if len(unpaired) == len(tasks) else ", ".join(unpaired)
+        yield (
+            f"unpaired: {names}. One side has no questions to pair; what is asked is whether "
+            f"the same questions asked again would give the other number, with the noise at its bound"
+        )
+    for task in tasks:
+        yield from _unmatched(task)
 
 
 def _unmatched(task: TaskDiff) -> Iterable[str]:
