@@ -2,8 +2,8 @@
 
 usage: python longcat_mlx_peer.py CHECKPOINT < pieces.json
 
-In: a list of texts, each a list of pieces, each a list of ids. Out: per text the logits of all its tokens. The two
-low-rank norms get the epsilon of the original (1e-6), which mlx-lm leaves at its default.
+In: a list of texts, each a list of pieces, each a list of ids. Out: per text the logits of all its tokens.
+The two low-rank norms get the epsilon of the original (1e-6), which mlx-lm leaves at its default.
 """
 
 import json

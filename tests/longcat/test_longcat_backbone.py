@@ -80,7 +80,7 @@ def test_logits_equal_transformers(shape: LiteConfig) -> None:
     assert_alike(got, expected)
 
 
-@pytest.mark.parametrize("kernel", ["loop", "grouped", "gather"])
+@pytest.mark.parametrize("kernel", ["loop", "grouped", "grouped_mm", "gather"])
 def test_every_expert_kernel_gives_the_same(kernel: Kernel) -> None:
     model = random_model(TINY, seed=2)
     tokens = text(40)
@@ -88,6 +88,20 @@ def test_every_expert_kernel_gives_the_same(kernel: Kernel) -> None:
     model.use_kernel(kernel)
     assert_alike(model.logits(tokens), expected)
     assert_alike(model.logits(tokens[:1]), expected[:1])
+
+
+@pytest.mark.parametrize("kernel", ["grouped", "grouped_mm", "gather"])
+@pytest.mark.parametrize("rows", [1, 5, 64])
+def test_kernels_agree_in_bfloat16_and_where_nobody_computes(kernel: Kernel, rows: int) -> None:
+    moe = random_model(TINY, seed=6, dtype=torch.bfloat16).layers[0].mlp
+    u = torch.randn(rows, TINY.hidden_size, generator=torch.Generator().manual_seed(0)).bfloat16()
+    for bias in (0.0, 100.0):  # the second: every token goes to identities alone
+        moe.router.e_score_correction_bias[TINY.real_experts :] += bias
+        found = {}
+        for each in ("loop", kernel):
+            moe.experts.kernel = each
+            found[each] = moe(u).float()
+        torch.testing.assert_close(found[kernel], found["loop"], atol=0.05, rtol=0.02)
 
 
 def test_packing_for_a_cpu_changes_nothing() -> None:

@@ -3,8 +3,9 @@
     MoE(u) = sum over chosen e < E of w_e * down_e( silu(gate_e u) * up_e u )  +  u * (sum of w_e over e >= E)
 
 Three kernels give the same result. `loop` is the definition, expert by expert. `grouped` sorts the (token,
-expert) pairs by expert and multiplies group by group. `gather` copies the chosen matrices side by side for
-one batched product, for a handful of tokens on a GPU. All of them add up in float32.
+expert) pairs by expert and multiplies group by group; `grouped_mm` leaves that to torch's own kernel.
+`gather` copies the chosen matrices side by side for one batched product, for a handful of tokens on a GPU. All
+of them add up in float32.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.linear import Packed, can_pack
 from longcat_eval.model_backend.longcat.quant import Kind, dequantise
 
-Kernel = Literal["auto", "loop", "grouped", "gather"]
+Kernel = Literal["auto", "loop", "grouped", "grouped_mm", "gather"]
 # From so many (token, expert) pairs on, copying matrices costs more than sorting.
 GATHER_PAIRS = 16
 
@@ -56,17 +57,17 @@ class Experts(nn.Module):
                 setattr(self, name, nn.Parameter(torch.empty(0, dtype=self.dtype), requires_grad=False))
 
     def _kernel(self, x: Tensor, chosen: Tensor) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
+        dense = not self._packed and self.gate_up_scale is None
         kernel = self.kernel
-        if kernel == "auto" and x.device.type != "cpu" and chosen.numel() <= GATHER_PAIRS:
-            kernel = "gather"
-        if kernel == "loop":
-            return self._loop
+        if kernel == "auto":
+            if x.device.type == "cpu":
+                return self._single if len(x) == 1 else self._grouped
+            kernel = "gather" if chosen.numel() <= GATHER_PAIRS else "grouped_mm"
         if kernel == "gather" and not self._packed:
             return self._gather
-        if len(x) == 1 and x.device.type == "cpu":
-            return self._single
-        on_device = x.device.type == "cuda" and self.gate_up_scale is None and x.dtype == torch.bfloat16
-        return self._grouped_on_device if on_device else self._grouped
+        if kernel == "grouped_mm" and dense:
+            return self._grouped_mm
+        return self._loop if kernel == "loop" else self._grouped
 
     def _loop(self, x: Tensor, chosen: Tensor, weights: Tensor, total: Tensor) -> Tensor:
         """Expert by expert, as the definition says."""
@@ -106,10 +107,12 @@ class Experts(nn.Module):
         outputs = torch.cat([self._second(part, e) for part, (e, _) in zip(inner, hit, strict=True)])
         return total.index_add_(0, tokens, outputs.float() * weights.flatten()[order, None])
 
-    def _grouped_on_device(self, x: Tensor, chosen: Tensor, weights: Tensor, total: Tensor) -> Tensor:
+    def _grouped_mm(self, x: Tensor, chosen: Tensor, weights: Tensor, total: Tensor) -> Tensor:
         """The same in one kernel, without asking the device for sizes; pairs of identities stay idle."""
         tokens, order = self._sorted(chosen)
-        ends = torch.bincount(chosen.flatten(), minlength=self.count)[: self.count].cumsum(0).to(torch.int32)
+        # The place of the first pair beyond each expert; bincount would wait for the device.
+        experts = torch.arange(1, self.count + 1, device=x.device)
+        ends = torch.searchsorted(chosen.flatten()[order], experts).to(torch.int32)
         inputs = x.index_select(0, tokens)
         gate, up = functional.grouped_mm(inputs, self.gate_up.transpose(1, 2), offs=ends).chunk(2, -1)
         outputs = functional.grouped_mm(functional.silu(gate) * up, self.down.transpose(1, 2), offs=ends)
