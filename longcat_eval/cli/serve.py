@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -59,10 +60,12 @@ def serve(options: ServeOptions) -> int:
             resolved.local or LocalOptions(),
             name,
             lenient_tools=options.lenient_tools,
+            progress=Loading(),
         )
         try:
             sys.stdout.write(f"{name} at {address_of(bound)}\n")
-            for fact, value in served.facts["computed"].items():
+            facts = {**served.facts["computed"], "placement": served.facts["placement"]}
+            for fact, value in facts.items():
                 sys.stdout.write(f"  {fact}: {value}\n")
             sys.stdout.flush()
             with suppress(KeyboardInterrupt):  # how a server is ended, after open replies
@@ -72,6 +75,19 @@ def serve(options: ServeOptions) -> int:
     finally:
         bound.close()
     return ExitCode.OK
+
+
+class Loading:
+    """Says on stderr how far loading is, now and then, if it takes long."""
+
+    def __init__(self, every: float = 5.0) -> None:
+        self.every, self.last = every, time.monotonic()
+
+    def __call__(self, done: int, count: int) -> None:
+        """So many tensors of so many are in place."""
+        if time.monotonic() - self.last >= self.every:
+            self.last = time.monotonic()
+            sys.stderr.write(f"loading: {done:,} of {count:,} tensors\n")
 
 
 def _key(variable: str | None) -> str | None:

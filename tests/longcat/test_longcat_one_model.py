@@ -142,6 +142,22 @@ async def test_sixty_four_clients_get_what_one_gets(served: ServedModel, url: st
     assert [together[i] for i in (0, 17, 63)] == alone
 
 
+async def test_a_client_that_leaves_gives_its_pages_back(served: ServedModel, url: str) -> None:
+    metrics = served.engine.metrics
+    cancelled = metrics.cancelled
+    async with openai.AsyncOpenAI(base_url=url, api_key="x", max_retries=0) as api:
+        stream = await api.chat.completions.create(
+            model="tiny", messages=USER, n=4, max_tokens=1500, stream=True, extra_body={"ignore_eos": True}
+        )
+        for _ in range(12):
+            await anext(aiter(stream))
+        await stream.close()
+        async with asyncio.timeout(30):
+            while metrics.running or metrics.waiting or metrics.cancelled == cancelled:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    assert metrics.cancelled == cancelled + 1
+
+
 async def test_scores_are_the_logits(served: ServedModel, wrapped: LongcatLiteForCausalLM) -> None:
     model = LocalModel(served)
     context, continuation = "The answer is", " forty"

@@ -3,6 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from longcat_eval.errors import EnvironmentUnusableError
+from longcat_eval.model_backend import resolve_local
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.resolve import ModelOptions, ResolvedModel, resolve_model
 
@@ -46,3 +50,9 @@ def test_what_is_computed_differently_is_another_endpoint(tmp_path: Path) -> Non
     assert resolved(f"local:{folder}", local={"quant": "int8"}).endpoint != plain
     (folder / "model-00001.safetensors").write_bytes(b"x")
     assert resolved(f"local:{folder}").endpoint != plain
+
+
+def test_without_the_extra_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolve_local, "find_spec", lambda name: None)
+    with pytest.raises(EnvironmentUnusableError, match=r"torch.*longcat-eval\[local\]"):
+        resolved("local:tiny")

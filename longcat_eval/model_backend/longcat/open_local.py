@@ -14,17 +14,23 @@ from longcat_eval.model_backend.longcat.serving import ServedModel
 from longcat_eval.model_backend.longcat.tokenizer import CheckpointTokenizer, Tokenizer
 
 if TYPE_CHECKING:
+    from longcat_eval.model_backend.longcat.loader import Progress
     from longcat_eval.model_backend.longcat.model import LongcatLite
 
 DEFAULT_CONTEXT = 32_768
 
 
 def open_served(
-    folder: Path | None, options: LocalOptions, name: str, *, lenient_tools: bool = False
+    folder: Path | None,
+    options: LocalOptions,
+    name: str,
+    *,
+    lenient_tools: bool = False,
+    progress: "Progress | None" = None,
 ) -> ServedModel:
     """Load the checkpoint of a folder, or random weights of the shape `tiny`; its engine is to be closed.
 
-    Raises `CheckpointError`, `PlacementError`.
+    `progress` is told the tensors read and the tensors there are. Raises `CheckpointError`, `PlacementError`.
     """
     import torch
 
@@ -34,7 +40,7 @@ def open_served(
         torch.set_num_threads(options.threads)
     tokenizer = read_tokenizer(folder, options)
     placed = place(folder, options)
-    model = load_weights(folder, placed, options)
+    model = load_weights(folder, placed, options, progress)
     engine = LocalEngine(model, tokenizer, max_context=options.context, max_batch=options.batch)
     facts = {
         "computed": computed(folder, placed.weights, tokenizer, options),
@@ -66,14 +72,17 @@ def place(folder: Path | None, options: LocalOptions) -> Plan:
     return plan(weights, gpus, host_memory(), tables=options.tables, context=context, disk=disk)
 
 
-def load_weights(folder: Path | None, placed: Plan, options: LocalOptions) -> "LongcatLite":
+def load_weights(
+    folder: Path | None, placed: Plan, options: LocalOptions, progress: "Progress | None" = None
+) -> "LongcatLite":
     """The model with its weights in place."""
     from longcat_eval.model_backend.longcat.loader import load
     from longcat_eval.model_backend.longcat.random_weights import random_model
 
     if folder is None:
         return random_model(placed.weights.config, options.seed, placed=placed)
-    return load(folder, placed, offload=None if options.offload is None else Path(options.offload))
+    offload = None if options.offload is None else Path(options.offload)
+    return load(folder, placed, offload=offload, progress=progress)
 
 
 def computed(
