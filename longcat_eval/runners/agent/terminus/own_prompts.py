@@ -30,7 +30,6 @@ output, the beginning and the end.
 {{instruction}}
 </task>
 
-The terminal:
 {{terminal_state}}
 """
 
@@ -76,7 +75,6 @@ tags of keystrokes is decoded: write <, >, & and quotes as they are, never as &l
 newline as a line break."""
 
 CONFIRM = """\
-The terminal:
 {{terminal_state}}
 
 You say that the task is done. If it is, say so once more, with {flag}: your work then ends, nothing can be \
