@@ -133,6 +133,22 @@ def gate(
 
 
 @app.command()
+def view(
+    runs: Runs = None,
+    compare: Compare = None,
+    allow_mixed: Annotated[
+        bool, typer.Option("--allow-mixed", help="Let one row mix different protocols or data.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="0 takes any free one.", min=0, max=65535)] = 0,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open it in the default browser.")] = False,
+) -> None:
+    """Serve the report to a browser on this machine, with every transcript, and as a run grows."""
+    from longcat_eval.cli.view import view_runs
+
+    raise typer.Exit(view_runs(runs or [], compare, allow_mixed, port, open_browser))
+
+
+@app.command()
 def rescore(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only this task.")] = None,
