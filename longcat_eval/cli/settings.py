@@ -44,11 +44,12 @@ class RunSettings:
         "The agent of SWE-Bench (bash, edit, bash-text) or of TerminalBench (terminus-2, terminus-2-xml, "
         "terminus-1, bash, bash-text, and without a model oracle and empty); the first is the default.",
     )
-    prompt_source: Literal["own", "installed"] = setting(
+    prompt_source: Literal["own", "installed", "terminal-bench", "harbor"] = setting(
         "own",
         "--prompt-source",
         WHAT,
-        "Terminus with our own prompts, or with those of the installed package terminal-bench or harbor.",
+        "Terminus with our own prompts, or with those of an installed package: terminal-bench, harbor, or "
+        "whichever is there (installed).",
     )
     grade_only: Path | None = setting(
         None, "--grade-only", WHAT, "Grade these predictions (SWE-bench's format); no model is asked."

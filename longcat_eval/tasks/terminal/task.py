@@ -41,7 +41,7 @@ class TerminalBench:
     name = "terminal-bench"
     agents = agents.AGENTS
     scripted: Mapping[str, str] = {"scripted/oracle": "oracle", "scripted/null": "empty"}
-    prompt_sources = ("own", "installed")
+    prompt_sources = ("own", "installed", "terminal-bench", "harbor")
     floors: Mapping[str, float] = {"null": 0.0}
 
     def __init__(self) -> None:
