@@ -69,7 +69,7 @@ def report(
     format: Annotated[
         str,
         typer.Option(
-            "--format", "-f", help="table, md, csv, json, html, or summary (JSON with every question)."
+            "--format", "-f", help="table, md, csv, json, html, latex, or summary (JSON with every question)."
         ),
     ] = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
@@ -77,13 +77,16 @@ def report(
         bool, typer.Option("--allow-mixed", help="Let one row mix different protocols or data.")
     ] = False,
     embed_mb: Annotated[
-        float | None, typer.Option(help="html: transcripts in the file, in MB at most; default 20.", min=0)
+        float | None, typer.Option(help="html: transcripts in the file, in MB at most; default 10.", min=0)
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Also draw scores and intervals to this .svg, .png or .pdf.")
     ] = None,
 ) -> None:
     """Print the card's table with our columns beside the published ones."""
     from longcat_eval.cli.report import show_report
 
-    raise typer.Exit(show_report(runs or [], compare, format, output, allow_mixed, embed_mb))
+    raise typer.Exit(show_report(runs or [], compare, format, output, allow_mixed, embed_mb, plot))
 
 
 @app.command()

@@ -25,6 +25,7 @@ def show_report(
     output: Path | None,
     allow_mixed: bool,
     embed_mb: float | None = None,
+    plot: Path | None = None,
 ) -> int:
     """Print or write the table; without paths the latest run, or with --compare and no run the card alone."""
     from rich.console import Console
@@ -36,7 +37,13 @@ def show_report(
         raise UsageError(f"--embed-mb is for --format html, not {format}")
     if format == "html" and output is None and sys.stdout.isatty():
         raise UsageError("--format html makes a file: add --output report.html")
+    if plot is not None:
+        from longcat_eval.reports.plot import check_plot, write_plot
+
+        check_plot(plot)
     table, runs = load_table(paths, compare, allow_mixed)
+    if plot is not None:
+        write_plot(table, plot)
     console = Console()
     if format == "table" and output is None:
         console.print(table_renderable(table, console.width))

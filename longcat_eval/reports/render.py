@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from longcat_eval.errors import UsageError, did_you_mean
 from longcat_eval.reports.render_csv import to_csv
 from longcat_eval.reports.render_json import to_json
+from longcat_eval.reports.render_latex import to_latex
 from longcat_eval.reports.render_md import to_markdown
 from longcat_eval.reports.table import Table
 
@@ -44,6 +45,7 @@ FORMATS: Mapping[str, Format] = {
     "md": lambda table, runs, width: to_markdown(table),
     "csv": lambda table, runs, width: to_csv(table),
     "json": lambda table, runs, width: to_json(table, runs),
+    "latex": lambda table, runs, width: to_latex(table),
     "html": lambda table, runs, width: to_page(table, runs),
     "summary": lambda table, runs, width: to_json(table, runs, questions=True),
 }

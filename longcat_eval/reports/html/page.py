@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from longcat_eval.runners.store import RunData
 
 FOLDER = Path(__file__).parent
-EMBED_MB = 20.0
+EMBED_MB = 10.0
 """Default of the cap on embedded transcripts, in millions of characters of the page."""
 STEERING = {c: chr(0x2400 + c) for c in range(32) if c not in (9, 10)} | {127: "\u2421"}
 STEERING |= dict.fromkeys(range(0x80, 0xA0), "\ufffd")
