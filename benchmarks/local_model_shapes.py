@@ -77,7 +77,7 @@ class TheirStep:
             self.cache.update(
                 torch.randn(*heads, config.qk_head_dim), torch.randn(*heads, config.v_head_dim), layer
             )
-        self.tokens = torch.full((batch, 1), 7)
+        self.tokens = torch.full((batch, 1), 7, device=model.device)
 
     @torch.inference_mode()
     def __call__(self) -> None:

@@ -64,20 +64,22 @@ class LatentAttention(nn.Module):
     def _queries(self, down: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
         """q_a x to [T, heads, nope] and, turned, [T, heads, rope]."""
         q = self.q_b_proj(self.q_a_layernorm(down))
-        nope, rope = torch.split(q.view(len(q), self.heads, -1), [self.nope, self.rope], dim=-1)
+        nope, rope = torch.split_with_sizes(q.view(len(q), self.heads, -1), [self.nope, self.rope], -1)
         return nope, rotate(rope, turns)
 
     def _latents(self, down: Tensor, turns: Tensor) -> Tensor:
         """kv_a x to [T, rank + rope]: what is cached of each token."""
-        latent, key = torch.split(down, [self.rank, self.rope], dim=-1)
+        latent, key = torch.split_with_sizes(down, [self.rank, self.rope], -1)
         latent = self.kv_a_layernorm(latent) * self.kv_scale
         return torch.cat([latent, rotate(key.unsqueeze(1), turns).squeeze(1)], dim=-1)
 
     def _attend(self, q_nope: Tensor, q_rope: Tensor, span: Span, cache: Tensor) -> Tensor:
         """The heads' values for the rows of a span, [rows, heads * value]."""
-        rows = slice(span.first, span.last)
         form = self._expanded if span.queries > self.worth_expanding else self._absorbed
-        return form(q_nope[rows], q_rope[rows], span, span.latents(cache))
+        if span.last - span.first < len(q_nope):
+            rows = slice(span.first, span.last)
+            q_nope, q_rope = q_nope[rows], q_rope[rows]
+        return form(q_nope, q_rope, span, span.latents(cache))
 
     def _absorbed(self, q_nope: Tensor, q_rope: Tensor, span: Span, latents: Tensor) -> Tensor:
         """Every head of a query against the latents: [B, queries * heads, width] x [B, S, width]."""
@@ -96,9 +98,9 @@ class LatentAttention(nn.Module):
 
     def _expanded(self, q_nope: Tensor, q_rope: Tensor, span: Span, latents: Tensor) -> Tensor:
         """Keys and values of every head, for one sequence with many queries."""
-        latent, key = torch.split(latents[0], [self.rank, self.rope], dim=-1)
+        latent, key = torch.split_with_sizes(latents[0], [self.rank, self.rope], -1)
         both = self.kv_b_proj(latent).view(-1, self.heads, self.nope + self.value)
-        k_nope, v = torch.split(both, [self.nope, self.value], dim=-1)
+        k_nope, v = torch.split_with_sizes(both, [self.nope, self.value], -1)
         q = torch.cat([q_nope, q_rope], dim=-1)
         k = torch.cat([k_nope, key.unsqueeze(1).expand(-1, self.heads, -1)], dim=-1)
         v, width = _widened(v, q.shape[-1])

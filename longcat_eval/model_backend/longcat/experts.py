@@ -4,8 +4,8 @@
 
 Three kernels give the same result. `loop` is the definition, expert by expert. `grouped` sorts the (token,
 expert) pairs by expert and multiplies group by group; `grouped_mm` leaves that to torch's own kernel.
-`gather` copies the chosen matrices side by side for one batched product, for a handful of tokens on a GPU. All
-of them add up in float32.
+`gather` copies the chosen matrices side by side for one batched product, for a handful of tokens on a GPU.
+All of them add up in float32.
 """
 
 from collections.abc import Callable
@@ -45,6 +45,8 @@ class Experts(nn.Module):
 
     def forward(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
         """[T, H] with the router's [T, k] and [T, k] to [T, H]."""
+        if len(x) == 1 and x.device.type == "cpu" and self.kernel == "auto":
+            return self._single(x, chosen, weights).to(x.dtype)
         identity = x.float() * (weights * (chosen >= self.count)).sum(1, keepdim=True)
         return self._kernel(x, chosen)(x, chosen, weights, identity).to(x.dtype)
 
@@ -61,7 +63,7 @@ class Experts(nn.Module):
         kernel = self.kernel
         if kernel == "auto":
             if x.device.type == "cpu":
-                return self._single if len(x) == 1 else self._grouped
+                return self._grouped
             kernel = "gather" if chosen.numel() <= GATHER_PAIRS else "grouped_mm"
         if kernel == "gather" and not self._packed:
             return self._gather
@@ -79,15 +81,17 @@ class Experts(nn.Module):
                 total.index_add_(0, tokens, output.float() * weights[tokens, places, None])
         return total
 
-    def _single(self, x: Tensor, chosen: Tensor, weights: Tensor, total: Tensor) -> Tensor:
+    def _single(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
         """One token: nothing is to sort."""
-        hit = [e for e in chosen[0].tolist() if e < self.count]
+        pairs = list(zip(chosen[0].tolist(), weights[0].tolist(), strict=True))
+        hit = [(e, weight) for e, weight in pairs if e < self.count]
+        identity: Tensor = x.float() * sum(weight for e, weight in pairs if e >= self.count)
         if not hit:
-            return total
-        gate, up = torch.cat([self._first(x, e) for e in hit]).chunk(2, -1)
+            return identity
+        gate, up = torch.cat([self._first(x, e) for e, _ in hit]).chunk(2, -1)
         inner = (functional.silu(gate) * up).unsqueeze(1).unbind()
-        outputs = torch.cat([self._second(part, e) for part, e in zip(inner, hit, strict=True)])
-        return torch.addmm(total, weights[chosen < self.count].unsqueeze(0), outputs.float())
+        outputs = torch.cat([self._second(part, e) for part, (e, _) in zip(inner, hit, strict=True)])
+        return torch.addmm(identity, torch.tensor([[weight for _, weight in hit]]), outputs.float())
 
     def _grouped(self, x: Tensor, chosen: Tensor, weights: Tensor, total: Tensor) -> Tensor:
         """Pairs sorted by expert, one product per expert that has any."""
