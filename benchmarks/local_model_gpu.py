@@ -3,8 +3,8 @@
 python benchmarks/local_model_gpu.py [--layers 14] [--context 4096] [--batch 1 8 32 64]
 
 Needs a card that holds the backbone (69 GiB in bfloat16 with 14 layers); contexts are shortened to what fits
-beside it. The n-gram tables have fewer rows than the real ones: what a gather costs does not depend on how many
-rows it does not read.
+beside it. The n-gram tables have fewer rows than the real ones: what a gather costs does not depend on how
+many rows it does not read.
 """
 
 import argparse
@@ -58,7 +58,8 @@ def shape(layers: int) -> LiteConfig:
 def engine(config: LiteConfig, tokens: int) -> EngineCore:
     model = random_model(config, seed=0, placed=Plan.single(Weights(config, "bfloat16"), DEVICE))
     fitting = min(tokens, room(model) or tokens)
-    return EngineCore(model, None, EngineOptions(kv_tokens=fitting, step_tokens=4096, max_running=256))
+    options = EngineOptions(kv_tokens=fitting, step_tokens=4096, max_running=256, pack=False)
+    return EngineCore(model, None, options)
 
 
 def decoding(core: EngineCore, batch: int, context: int, bandwidth: float) -> list[Figure]:
