@@ -17,6 +17,7 @@ from longcat_eval import __version__
 from longcat_eval.reports import texts
 from longcat_eval.reports.html import summary
 from longcat_eval.reports.html.attempts import embed, index, packed_json
+from longcat_eval.reports.html.changes import all_changes
 from longcat_eval.reports.notes import notes
 from longcat_eval.reports.table import Table
 
@@ -78,6 +79,7 @@ def _page(
         sources=summary.sources(table),
         parts=summary.run_parts(table, runs),
         meanings=summary.meanings(),
+        changes=all_changes(table, runs),
         origins=[_origin(run) for run in runs],
         title=", ".join(dict.fromkeys(column.model for column in table.columns if column.run)),
         count=len(attempts["columns"]["run"]),

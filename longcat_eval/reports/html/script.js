@@ -65,7 +65,7 @@
   };
 
   /* ---- state ---- */
-  const state = { run: "", task: "", result: "", text: "", only: -1, page: 0, found: null, opened: -1 };
+  const state = { run: "", task: "", result: "", text: "", only: -1, page: 0, found: null, opened: -1, pair: null };
   let matches = [], searching = 0;
   const result = (i) => {
     const value = columns.value[i];
@@ -79,6 +79,7 @@
     matches = [];
     for (let i = 0; i < total; i++) {
       if (state.only >= 0 && i !== state.only) continue;
+      if (state.pair && !isPaired(i)) continue;
       if (runNumber >= 0 && columns.run[i] !== runNumber) continue;
       if (taskNumber >= 0 && columns.task[i] !== taskNumber) continue;
       if (outcomeNumber >= 0 && columns.outcome[i] !== outcomeNumber) continue;
@@ -86,7 +87,14 @@
       if (needle && !(state.found && state.found.has(i)) && !heading(i).includes(needle)) continue;
       matches.push(i);
     }
+    if (state.pair) {
+      const side = (i) => columns.run[i] === state.pair.base ? 0 : 1;
+      matches.sort((a, b) => columns.repeat[a] - columns.repeat[b] || side(a) - side(b));
+    }
   };
+  /* A question that changed between two runs: its attempts side by side. */
+  const isPaired = (i) => columns.task[i] === state.pair.task && columns.sample[i] === state.pair.question
+    && (columns.run[i] === state.pair.base || columns.run[i] === state.pair.cand);
   const heading = (i) => [field("task", i) + "/" + columns.sample[i] + "#" + columns.repeat[i],
     field("group", i), field("outcome", i), field("reason", i), columns.extracted[i] || ""].join("\n").toLowerCase();
 
@@ -204,17 +212,20 @@
       history.replaceState(null, "", show ? "#" + address(i) : "#attempts");
     });
     li.append(button, place);
-    if (i === state.opened) toggle(true);
+    if (state.pair) li.className = columns.run[i] === state.pair.base ? "base-side" : "cand-side";
+    if (i === state.opened || (state.pair && columns.repeat[i] === 0)) toggle(true);
     return li;
   };
   const address = (i) => new URLSearchParams({
     run: columns.run[i] + 1, task: field("task", i), sample: columns.sample[i], repeat: columns.repeat[i],
   }).toString();
+  const unfix = () => { state.only = state.opened = -1; state.pair = null; };
   const draw = () => {
     select();
     const pages = Math.max(1, Math.ceil(matches.length / PAGE));
     state.page = Math.min(state.page, pages - 1);
     const from = state.page * PAGE;
+    list.classList.toggle("pair", Boolean(state.pair));
     list.replaceChildren(...matches.slice(from, from + PAGE).map(item));
     for (const pager of pagers) {
       pager.hidden = pages === 1;
@@ -232,10 +243,10 @@
   const tell = () => {
     const some = matches.length === total ? count(total) + " attempts" : count(matches.length) + " of " + count(total) + " attempts";
     status.textContent = [some, searched].filter(Boolean).join(" · ");
-    if (state.only >= 0) {
+    if (state.only >= 0 || state.pair) {
       const all = make("button", "", "Show all");
       all.type = "button";
-      all.addEventListener("click", () => { state.only = state.opened = -1; history.replaceState(null, "", "#attempts"); draw(); });
+      all.addEventListener("click", () => { unfix(); history.replaceState(null, "", "#attempts"); draw(); });
       status.append(" ", all);
     }
   };
@@ -298,17 +309,34 @@
       option.value = value;
       control.append(option);
     }
-    control.addEventListener("change", () => { state[key] = control.value; state.page = 0; state.only = -1; draw(); });
+    control.addEventListener("change", () => { state[key] = control.value; state.page = 0; unfix(); draw(); });
     filters.append(control);
     return control;
   };
+  /* An address shows what it names, whatever was filtered before. */
+  const clear = () => {
+    stop();
+    Object.assign(state, { run: "", task: "", result: "", text: "", page: 0 });
+    for (const control of document.querySelectorAll("#browser select, #browser input")) control.value = "";
+  };
   const follow = () => {
     const wanted = new URLSearchParams(location.hash.slice(1));
+    if (wanted.has("question")) {
+      unfix();
+      clear();
+      const run = (name) => Number(wanted.get(name)) - 1;
+      state.pair = { base: run("base"), cand: run("cand"), question: wanted.get("question"), task: data.lists.task.indexOf(wanted.get("task")) };
+      draw();
+      document.getElementById("attempts").scrollIntoView();
+      return;
+    }
     if (!wanted.has("sample")) return;
     const run = Number(wanted.get("run") || 1) - 1, repeat = Number(wanted.get("repeat") || 0);
     const task = data.lists.task.indexOf(wanted.get("task"));
     for (let i = 0; i < total; i++) {
       if (columns.run[i] === run && columns.task[i] === task && columns.repeat[i] === repeat && columns.sample[i] === wanted.get("sample")) {
+        unfix();
+        clear();
         state.only = state.opened = i;
         draw();
         browser.scrollIntoView();
@@ -334,14 +362,14 @@
     let waiting = 0;
     input.addEventListener("input", () => {
       clearTimeout(waiting);
-      waiting = setTimeout(() => { stop(); state.text = input.value.trim(); state.page = 0; state.only = -1; draw(); }, 150);
+      waiting = setTimeout(() => { stop(); state.text = input.value.trim(); state.page = 0; unfix(); draw(); }, 150);
     });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       clearTimeout(waiting);
       state.text = input.value.trim();
       state.page = 0;
-      state.only = -1;
+      unfix();
       search();
     });
     form.append(input, button);
