@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from longcat_eval.errors import UsageError
+from longcat_eval.reports.composite import Composite, Part, composite
 from longcat_eval.reports.multiple import holm
 from longcat_eval.reports.paired import Comparison, Matched, compare, match
 from longcat_eval.reports.sides import Entry, Side
@@ -93,6 +94,13 @@ def verdicts(tasks: Sequence[TaskDiff], alpha: float = ALPHA) -> list[tuple[floa
         sure = p is not None and d is not None and p < alpha
         said.append((p, UNDECIDED if not sure or d is None else BETTER if d > 0 else WORSE))
     return said
+
+
+def suite_difference(tasks: Sequence[TaskDiff]) -> Composite | None:
+    """The unweighted mean of the differences over the paired benchmarks; None for fewer than two."""
+    found = [task.comparison for task in tasks if task.paired and task.comparison]
+    parts = [Part(c.difference, c.se, c.n) for c in found if c.difference is not None and c.se is not None]
+    return composite(parts) if len(parts) > 1 else None
 
 
 def flips(task: TaskDiff) -> list[Flip]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from longcat_eval.reports.diff import ALPHA, Diff, Flip, TaskDiff, flips, verdicts
+from longcat_eval.reports.diff import ALPHA, Diff, Flip, TaskDiff, flips, suite_difference, verdicts
 from longcat_eval.reports.sides import Side
 
 if TYPE_CHECKING:
@@ -115,6 +115,9 @@ def diff_rules(tasks: Sequence[TaskDiff]) -> Iterable[str]:
             rules.setdefault(f"{c.test}, {c.interval_method} interval", []).append(f"{task.task} (n = {c.n})")
     for rule, listed in rules.items():
         yield f"{rule}: {', '.join(listed)}"
+    if (mean := suite_difference(tasks)) is not None:
+        count = sum(task.paired for task in tasks)
+        yield f"mean over the {count} paired: {signed(mean.value)} {interval_text(mean.low, mean.high)}"
     if unpaired := [task.task for task in tasks if not task.paired]:
         names = "all" if len(unpaired) == len(tasks) else ", ".join(unpaired)
         yield (
@@ -151,6 +154,7 @@ def diff_json(diff: Diff) -> str:
         "base": _side(diff.base),
         "candidate": _side(diff.cand),
         "rows": [_row(t, *said) for t, said in zip(diff.tasks, verdicts(diff.tasks), strict=True)],
+        "suite": suite_json(diff.tasks),
         "only_base": diff.only_base,
         "only_candidate": diff.only_cand,
     }
@@ -185,6 +189,14 @@ def numbers(task: TaskDiff) -> dict[str, Any]:
     said["candidate"] = said.pop("cand")
     rules = {"test": c.test, "interval_method": c.interval_method}
     return {"n": c.n, **said, "p": c.p, "p_drop": c.p_drop, **rules}
+
+
+def suite_json(tasks: Sequence[TaskDiff]) -> dict[str, float | None] | None:
+    """The mean difference over the paired benchmarks with its interval, in percent."""
+    if (mean := suite_difference(tasks)) is None:
+        return None
+    names = {"difference": mean.value, "se": mean.se, "low": mean.low, "high": mean.high}
+    return {name: _points(share) for name, share in names.items()}
 
 
 def _points(share: float | None) -> float | None:

@@ -9,7 +9,7 @@ import msgspec
 from longcat_eval.errors import ExitCode
 from longcat_eval.reports.gate import Gate, Judged, Verdict
 from longcat_eval.reports.policy import Tier
-from longcat_eval.reports.render_diff import diff_rules, ends, interval_text, numbers, p_text
+from longcat_eval.reports.render_diff import diff_rules, ends, interval_text, numbers, p_text, suite_json
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -123,6 +123,7 @@ def gate_json(gate: Gate, strict: bool) -> str:
         "power": policy.power,
         "coverage": policy.coverage,
         "blocking": gate.blocking,
+        "suite": suite_json([judged.diff for judged in gate.judged if judged.diff]),
         "rows": [_row(judged) for judged in gate.judged],
         "skipped": list(gate.skipped),
     }

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from longcat_eval.reports.composite import Part, composite
 from longcat_eval.reports.notes import notes
 from longcat_eval.reports.rows import values_by_question
-from longcat_eval.reports.table import Column, Table
+from longcat_eval.reports.table import Column, Row, Table
 
 if TYPE_CHECKING:
     from longcat_eval.runners.store import RunData
@@ -25,6 +26,7 @@ def to_json(table: Table, runs: Sequence["RunData"], *, questions: bool = False)
         "format": FORMAT,
         "runs": [_run(number, run, questions) for number, run in enumerate(runs, 1)],
         "rows": _rows(table),
+        "composites": _composites(table),
         "published": [_published(index, table) for index, c in enumerate(table.columns) if not c.run],
         "notes": notes(table),
     }
@@ -61,6 +63,34 @@ def _rows(table: Table) -> list[dict[str, Any]]:
         for column, cell in zip(table.columns, row.cells, strict=True)
         if cell.result is not None
     ]
+
+
+def _composites(table: Table) -> list[dict[str, Any]]:
+    """For every run the mean of each group with two benchmarks or more, and of all; scores in percent."""
+    parts = [(group.name, group.rows) for group in table.groups] + [("all", tuple(table.rows))]
+    runs = [(index, column.run) for index, column in enumerate(table.columns) if column.run]
+    return [
+        {"run": run, "name": name, **mean}
+        for index, run in runs
+        for name, rows in parts
+        if (mean := _composite(index, rows)) is not None
+    ]
+
+
+def _composite(index: int, rows: Sequence[Row]) -> dict[str, Any] | None:
+    """The mean over the benchmarks of one column; None where one has no standard error."""
+    results = [result for row in rows if (result := row.cells[index].result) is not None]
+    parts = [
+        Part(result.value, result.se_questions, result.n)
+        for result in results
+        if result.value is not None and result.se_questions is not None
+    ]
+    if len(parts) < max(2, len(results)):
+        return None
+    mean = composite(parts)
+    numbers = {"value": mean.value, "se_questions": mean.se, "ci_low": mean.low, "ci_high": mean.high}
+    tasks = [result.task for result in results]
+    return {"tasks": tasks, **{name: round(number, 10) for name, number in numbers.items()}}
 
 
 def _published(index: int, table: Table) -> dict[str, Any]:

@@ -191,9 +191,12 @@ def _aggregate(task: str, valid: Sequence[AttemptRow]) -> Aggregate | None:
 
 
 def _metrics(aggregate: Aggregate | None, questions: list[list[float]], n: int, k: int) -> dict[str, float]:
-    """The task's own metrics; for repeated right-or-wrong attempts also the curves of pass@k and pass^k."""
+    """The task's own metrics; for repeated right-or-wrong attempts also pass@k, pass^k and G-Pass@k."""
     metrics = dict(aggregate.metrics) if aggregate else {}
-    return metrics | statistics.pass_metrics(questions, n, k) if k > 1 else metrics
+    if k <= 1:
+        return metrics
+    curves = statistics.pass_metrics(questions, n, k) | statistics.g_pass_metrics(questions, n, k)
+    return metrics | curves
 
 
 def _interval(aggregate: Aggregate | None, questions: list[list[float]]) -> statistics.Interval | None:

@@ -6,7 +6,7 @@ p the mean of m_i. Attempts on one question are not independent, so the unit eve
 
 from collections import Counter
 from collections.abc import Sequence
-from math import comb, fsum, sqrt
+from math import ceil, comb, fsum, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -15,6 +15,9 @@ EDGE = 0.1
 """Closer than this to 0 or 1 the t interval is too short, and the clustered Wilson interval replaces it."""
 NO_SPREAD = 1e-12
 """Equal means differ by rounding only below this."""
+
+TAUS = (0.5, 0.75)
+"""Thresholds of G-Pass@k that are told; at 1 it is pass^k, at 1/k pass@k."""
 
 WILSON, CLUSTERED_T, CLUSTERED_WILSON = "wilson", "clustered t", "clustered wilson"
 
@@ -102,7 +105,7 @@ def interval(questions: Sequence[Sequence[float]], confidence: float = CONFIDENC
     return Interval(*wilson(p, p * (1 - p) / se**2, t), CLUSTERED_WILSON)
 
 
-def t_quantile(probability: float, df: int) -> float:
+def t_quantile(probability: float, df: float) -> float:
     """Quantile of Student's t; scipy.special alone, because importing scipy.stats takes thrice as long."""
     from scipy.special import stdtrit
 
@@ -131,20 +134,69 @@ def pass_metrics(questions: Sequence[Sequence[float]], n: int, k: int) -> dict[s
     A j is left out as soon as one of the n questions has fewer than j valid attempts: a mean over the others
     would be over another, mostly easier, set of questions. `pass@1` and `pass^1` equal avg@k.
     """
-    if (
-        len(questions) < n
-        or not questions
-        or any(x not in (0.0, 1.0) for values in questions for x in values)
-    ):
-        return {}
-    counts = Counter((len(values), round(fsum(values))) for values in questions)
-    deepest = min(k, *(attempts for attempts, _ in counts))
+    counts, deepest = _counts(questions, n, k)
     return {
-        f"{name}{j}": fsum(times * rule(attempts, c, j) for (attempts, c), times in counts.items())
-        / len(questions)
+        f"{name}{j}": fsum(times * rule(attempts, c, j) for (attempts, c), times in counts.items()) / n
         for name, rule in (("pass@", pass_at_k), ("pass^", pass_hat_k))
         for j in range(1, deepest + 1)
     }
+
+
+def g_pass_metrics(questions: Sequence[Sequence[float]], n: int, k: int) -> dict[str, float]:
+    """`g-pass@j/tau` for `TAUS` and, for even j, `mg-pass@j`: right in most of j draws; for every j >= 2.
+
+    Each is a mean over all `n` questions under the rules of `pass_metrics`.
+    """
+    counts, deepest = _counts(questions, n, k)
+    found: dict[str, float] = {}
+    for j in range(2, deepest + 1):
+        curves = [(times, g_pass_at_k(attempts, c, j)) for (attempts, c), times in counts.items()]
+        for tau in TAUS:
+            found[f"g-pass@{j}/{tau:g}"] = fsum(times * tails[ceil(tau * j)] for times, tails in curves) / n
+        if j % 2 == 0:
+            found[f"mg-pass@{j}"] = fsum(times * mg_pass(tails) for times, tails in curves) / n
+    return found
+
+
+def _counts(questions: Sequence[Sequence[float]], n: int, k: int) -> tuple[Counter[tuple[int, int]], int]:
+    """Questions by attempts and right ones, and the largest j that all of them allow; 0 for none."""
+    binary = all(x in (0.0, 1.0) for values in questions for x in values)
+    if len(questions) < n or not questions or not binary:
+        return Counter(), 0
+    counts = Counter((len(values), round(fsum(values))) for values in questions)
+    return counts, min(k, *(attempts for attempts, _ in counts))
+
+
+def g_pass_at_k(n: int, c: int, k: int) -> list[float]:
+    """Chance that at least j of k draws without replacement from n attempts, c right, are right; j = 0..k.
+
+    G-Pass@k at tau is entry ceil(tau k), mG-Pass@k `mg_pass` of the list (Liu et al. 2024, arXiv 2412.13147).
+    """
+    _check_draw(n, c, k)
+    total, tails, above = comb(n, k), [0.0] * (k + 1), 0
+    for j in range(k, -1, -1):
+        above += comb(c, j) * comb(n - c, k - j)
+        tails[j] = above / total
+    return tails
+
+
+def mg_pass(tails: Sequence[float]) -> float:
+    """mG-Pass@k for even k: the mean of G-Pass@k at i/k for i = k/2 + 1..k, the thresholds above one half."""
+    k = len(tails) - 1
+    return 2 / k * fsum(tails[k // 2 + 1 :])
+
+
+def ratio_metric(parts: Sequence[tuple[float, float]]) -> tuple[float, float | None]:
+    """R = sum s_i / sum c_i over questions with s_i of c_i points, and its standard error, None for one.
+
+    SE^2 = n / (n - 1) sum (s_i - R c_i)^2 / (sum c_i)^2 (linearised, questions as clusters): instructions of
+    IFEval, battles of Arena-Hard. At least one c_i is above 0.
+    """
+    n, whole = len(parts), fsum(c for _, c in parts)
+    r = fsum(s for s, _ in parts) / whole
+    if n < 2:
+        return r, None
+    return r, sqrt(n / (n - 1) * fsum((s - r * c) ** 2 for s, c in parts)) / whole
 
 
 def _check_draw(n: int, c: int, k: int) -> None:
