@@ -13,6 +13,9 @@ from longcat_eval.runners.plan import choose_samples
 from longcat_eval.runners.sandbox.sandboxes import DockerSandboxes
 from longcat_eval.runners.workers import WorkerPool
 
+SHOWN = 160
+"""Characters of a long problem that are printed of either end."""
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -68,7 +71,13 @@ def _line(bench: "TerminalBench", sample: "Sample", finding: "Finding") -> Probe
     if finding.allowed:
         said = f"oracle passes, doing nothing does not ({finding.seconds:g} s)"
         return Probe(sample.id, "ok", f"{said}{'; ' if about else ''}{about}")
-    return Probe(sample.id, "warn", f"{finding.problem}{'; ' if about else ''}{about}")
+    return Probe(sample.id, "warn", f"{_shortened(finding.problem)}{'; ' if about else ''}{about}")
+
+
+def _shortened(problem: str) -> str:
+    """What happened and its last words, on one line; the allow list has the whole."""
+    line = " ".join(problem.split())
+    return line if len(line) <= 2 * SHOWN else f"{line[:SHOWN]} … {line[-SHOWN:]}"
 
 
 def _show(console: "Console", probe: Probe) -> None:
