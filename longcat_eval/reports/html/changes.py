@@ -87,9 +87,8 @@ def _changes(diff: Diff, names: Mapping[str, str], base: str, cand: str, number:
 def _reach(task: TaskDiff) -> float:
     """The largest of difference and interval, in points."""
     c = task.comparison
-    return (
-        max((abs(100 * x) for x in (c.difference, c.low, c.high) if x is not None), default=0.0) if c else 0
-    )
+    shares = (c.difference, c.low, c.high) if c else ()
+    return max((abs(100 * share) for share in shares if share is not None), default=0.0)
 
 
 def _change(task: TaskDiff, label: str, p: float | None, verdict: str, scale: int, number: int) -> Change:
