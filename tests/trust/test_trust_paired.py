@@ -161,3 +161,11 @@ def test_benjamini_hochberg_is_scipys_and_never_above_holm(p: list[float]) -> No
 def test_holm_is_statsmodels(p: list[float]) -> None:
     multitest = pytest.importorskip("statsmodels.stats.multitest")
     assert holm(p) == pytest.approx(list(multitest.multipletests(p, method="holm")[1]))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_mcnemar_is_statsmodels(gained: int, lost: int) -> None:
+    tables = pytest.importorskip("statsmodels.stats.contingency_tables")
+    result = paired.compare(once(*[(0, 1)] * gained, *[(1, 0)] * lost, (1, 1), (0, 0)))
+    assert result.p == pytest.approx(tables.mcnemar([[1, gained], [lost, 1]], exact=True).pvalue)
