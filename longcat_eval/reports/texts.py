@@ -51,7 +51,13 @@ def others(result: ResultRow) -> Iterable[str]:
     """
     for name, value in result.metrics.items():
         told = name in (result.headline, *RATES) or (name == "macro" and value == result.value)
-        if not told and "/" not in name and not name.startswith(("pass@", "pass^", "g-pass@", "mg-pass@")):
+        shorter = name.startswith("maj@") and name != f"maj@{result.k}"
+        if (
+            not told
+            and not shorter
+            and "/" not in name
+            and not name.startswith(("pass@", "pass^", "g-pass@", "mg-pass@"))
+        ):
             yield f"{name.replace('_', ' ')} {value:.2f}"
     for name, value in result.means.items():
         yield f"{name.replace('_', ' ')} {value:.1f}"

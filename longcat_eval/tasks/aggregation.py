@@ -15,10 +15,11 @@ def extracted(row: AttemptRow) -> str | None:
 
 
 def aggregate_rows(rows: Iterable[AttemptRow], vote: Vote = extracted, groups: bool = False) -> Aggregate:
-    """Return micro (the headline), macro, no_answer, length_limit and, for k > 1, maj@k; all in [0, 1].
+    """Return micro (the headline), macro, no_answer, length_limit and, for k > 1, maj@j; all in [0, 1].
 
     micro is the mean over samples of the mean over their repeats that are there (avg@k), macro the unweighted
-    mean over groups of the same, the two rates are shares of attempts, `groups` adds one number per group.
+    mean over groups of the same, maj@j the majority of the first j repeats, for every j that all samples have
+    and for k, the two rates are shares of attempts, `groups` adds one number per group.
     Without a valid row there is no number at all.
     """
     valid = [row for row in rows if row.value is not None]
@@ -32,7 +33,10 @@ def aggregate_rows(rows: Iterable[AttemptRow], vote: Vote = extracted, groups: b
     metrics = {"micro": fmean(means.values()), "macro": fmean(fmean(part) for part in of_group.values())}
     repeats = max(len(tries) for tries in samples.values())
     if repeats > 1:
-        metrics[f"maj@{repeats}"] = fmean(majority(tries, vote) for tries in samples.values())
+        curves = [majority_curve(tries, vote) for tries in samples.values()]
+        for j in range(2, min(map(len, curves)) + 1):
+            metrics[f"maj@{j}"] = fmean(curve[j - 1] for curve in curves)
+        metrics[f"maj@{repeats}"] = fmean(curve[-1] for curve in curves)
     outcomes = Counter(row.outcome for row in valid)
     for outcome in (Outcome.NO_ANSWER, Outcome.LENGTH_LIMIT):
         metrics[outcome.value] = outcomes[outcome] / len(valid)
@@ -64,19 +68,29 @@ def _avg_at_k(rows: Iterable[AttemptRow]) -> float:
 
 
 def majority(tries: Sequence[AttemptRow], vote: Vote = extracted) -> float:
-    """Return the value of the most frequent answer of one sample; ties go to the first seen, no answer
-    never wins.
+    """Return the value of the most frequent answer of one sample, by the rules of `majority_curve`."""
+    return majority_curve(tries, vote)[-1]
+
+
+def majority_curve(tries: Sequence[AttemptRow], vote: Vote = extracted) -> list[float]:
+    """Return the value of the most frequent answer among the first j repeats, for j = 1..k; ties go to the
+    first seen, no answer never wins.
 
     Wang et al. 2022, self-consistency (arXiv 2203.11171), with majority voting over final answers.
     """
-    votes: dict[str, list[AttemptRow]] = {}
-    for row in sorted(tries, key=lambda r: r.repeat):
+    votes: dict[str, int] = {}
+    first: dict[str, tuple[int, float]] = {}
+    curve: list[float] = []
+    winner: str | None = None
+    for place, row in enumerate(sorted(tries, key=lambda r: r.repeat)):
         answer = vote(row)
         if answer is not None:
-            votes.setdefault(answer, []).append(row)
-    if not votes:
-        return 0.0
-    return max(votes.values(), key=len)[0].value or 0.0
+            first.setdefault(answer, (place, row.value or 0.0))
+            votes[answer] = votes.get(answer, 0) + 1
+            if winner is None or (votes[answer], -first[answer][0]) > (votes[winner], -first[winner][0]):
+                winner = answer
+        curve.append(0.0 if winner is None else first[winner][1])
+    return curve
 
 
 def _by_sample(rows: Iterable[AttemptRow]) -> dict[str, list[AttemptRow]]:

@@ -11,8 +11,10 @@ from cli_fixtures import Cli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from longcat_eval.records import AttemptRow, Outcome
 from longcat_eval.reports import statistics
 from longcat_eval.reports.composite import Part, composite
+from longcat_eval.tasks.aggregation import aggregate_rows, majority_curve
 
 
 @settings(deadline=None)
@@ -109,3 +111,24 @@ def test_reports_and_gates_have_the_means_of_suites(write_run: Callable[..., Pat
     assert suite["difference"] == pytest.approx(1 / 3)
     assert json.loads(cli("gate", a, b, "-f", "json").out)["suite"] == suite
     assert "mean over the 3 paired: +0.33" in cli("diff", a, b).out
+
+
+def test_the_majority_of_every_prefix() -> None:
+    def rows(sample: str, answers: str) -> list[AttemptRow]:
+        return [
+            AttemptRow(
+                task="t",
+                sample=sample,
+                repeat=j,
+                outcome=Outcome.ANSWERED,
+                value=float(answer == "A"),
+                extracted=None if answer == "-" else answer,
+            )
+            for j, answer in enumerate(answers)
+        ]
+
+    assert majority_curve(rows("q", "-BAAB")) == [0.0, 0.0, 0.0, 1.0, 0.0]
+    metrics = aggregate_rows([*rows("q", "BAAC"), *rows("r", "AABB")]).metrics
+    assert [metrics[f"maj@{j}"] for j in (2, 3, 4)] == [0.5, 1.0, 1.0]
+    ragged = aggregate_rows([*rows("q", "BAAC"), *rows("r", "AA")]).metrics
+    assert [name for name in ragged if name.startswith("maj@")] == ["maj@2", "maj@4"]
