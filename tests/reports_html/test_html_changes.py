@@ -1,5 +1,6 @@
 """The page compares its first run with each other one as `diff` does; what changed opens side by side."""
 
+import random
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -9,6 +10,7 @@ from html_reading import Page
 from made_up_runs import HOSTILE, MakeRun
 
 from longcat_eval.reports.diff import diff_sides, flips
+from longcat_eval.reports.html import attempts
 from longcat_eval.reports.html.changes import LISTED, all_changes
 from longcat_eval.reports.html.page import to_html
 from longcat_eval.reports.sides import run_side
@@ -69,6 +71,21 @@ def test_a_long_list_ends_and_says_how_many_there_are(make_run: MakeRun) -> None
     assert found.rows[0].broken + found.rows[0].fixed == 259
     text = " ".join(Page(to_html(build_table(runs), runs, 0)).text.split())
     assert "The first 200 are listed; all: longcat-eval diff --flips 259" in text
+
+
+def test_changed_questions_are_embedded_first(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def noisy(task: str, question: int, repeat: int) -> str:
+        return random.Random(f"{question} {repeat}").randbytes(600).hex()
+
+    monkeypatch.setattr(attempts, "CHUNK", 4_000)
+    base = read_run(make_run({"toy": (80, 1)}, said=noisy))
+    runs = [base, changed(base, 11, 12, 13)]
+    page = Page(to_html(build_table(runs), runs, 0.04))
+    columns = page.packed("index")["columns"]
+    inside = [sample for sample, chunk in zip(columns["sample"], columns["chunk"], strict=True) if chunk >= 0]
+    assert 6 < len(inside) < 160
+    assert [inside.count(sample) for sample in ("q011", "q012", "q013")] == [2, 2, 2]
+    assert "those that changed between runs first" in page.text
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")

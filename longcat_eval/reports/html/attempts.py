@@ -6,7 +6,7 @@ looked at before it is asked for.
 
 import base64
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -129,11 +129,11 @@ def _cut(text: str, cap: int | None) -> str:
     return f"{text[:half]}\n[… {len(text) - 2 * half:,} characters are not in this page …]\n{text[-half:]}"
 
 
-def embed(runs: Sequence["RunData"], cap: int) -> Embedded:
+def embed(runs: Sequence["RunData"], cap: int, first: Container[tuple[str, str]] = ()) -> Embedded:
     """Transcripts until their chunks have `cap` bytes of text, each benchmark of each run with an equal part.
 
     What a small benchmark leaves goes to larger ones; where one does not fit whole, its attempts are taken
-    evenly spread over its questions.
+    evenly spread over its questions, those of the (task, question) in `first` before the others.
     """
     starts, members = [0], dict[tuple[int, str], list[int]]()
     for number, run in enumerate(runs):
@@ -145,7 +145,7 @@ def embed(runs: Sequence["RunData"], cap: int) -> Embedded:
     ordered = sorted(members.items(), key=lambda item: (len(item[1]), item[0]))
     for done, ((number, _), positions) in enumerate(ordered):
         run, share = runs[number], left // (len(ordered) - done)
-        spread = [positions[i] for i in sorted(range(len(positions)), key=lambda i: i * GOLDEN % 1)]
+        spread = _spread(run.rows, positions, first)
         texts = ((position, _encode(shown(run.path, run.rows[position], TEXT_CAP))) for position in spread)
         for chunk in _chunks(texts):
             kept, text = _fitting(chunk, share)
@@ -158,6 +158,18 @@ def embed(runs: Sequence["RunData"], cap: int) -> Embedded:
             if len(kept) < len(chunk):
                 break
     return found
+
+
+def _spread(
+    rows: Sequence[AttemptRow], positions: Sequence[int], first: Container[tuple[str, str]]
+) -> list[int]:
+    """Positions in an order of which any beginning is spread evenly, after those that come first."""
+
+    def rank(number: int) -> tuple[bool, float]:
+        row = rows[positions[number]]
+        return (row.task, row.sample) not in first, number * GOLDEN % 1
+
+    return [positions[number] for number in sorted(range(len(positions)), key=rank)]
 
 
 def _chunks(texts: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:

@@ -23,6 +23,7 @@ STEP = 5
 class Listed(NamedTuple):
     """A question that was mostly right on one side alone; `address` opens both sides' transcripts."""
 
+    task: str
     question: str
     base: str
     cand: str
@@ -74,6 +75,11 @@ def all_changes(table: Table, runs: Sequence["RunData"]) -> list[Changes]:
     return found
 
 
+def changed_questions(changes: Sequence[Changes]) -> set[tuple[str, str]]:
+    """The (task, question) that are listed anywhere."""
+    return {(flip.task, flip.question) for each in changes for row in each.rows for flip in row.flips}
+
+
 def _changes(diff: Diff, names: Mapping[str, str], base: str, cand: str, number: int) -> Changes:
     farthest = max((_reach(task) for task in diff.tasks), default=0.0)
     scale = max(STEP, STEP * ceil(farthest / STEP))
@@ -115,4 +121,4 @@ def _change(task: TaskDiff, label: str, p: float | None, verdict: str, scale: in
 def _listed(task: str, flip: Flip, number: int) -> Listed:
     address = urlencode({"base": 1, "cand": number, "task": task, "question": flip.question})
     kind = "fixed" if flip.fixed else "broken"
-    return Listed(flip.question, f"{flip.base:.2f}", f"{flip.cand:.2f}", kind, address)
+    return Listed(task, flip.question, f"{flip.base:.2f}", f"{flip.cand:.2f}", kind, address)

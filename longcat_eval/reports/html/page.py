@@ -17,7 +17,7 @@ from longcat_eval import __version__
 from longcat_eval.reports import texts
 from longcat_eval.reports.html import summary
 from longcat_eval.reports.html.attempts import embed, index, packed_json
-from longcat_eval.reports.html.changes import all_changes
+from longcat_eval.reports.html.changes import Changes, all_changes, changed_questions
 from longcat_eval.reports.notes import notes
 from longcat_eval.reports.table import Table
 
@@ -36,21 +36,23 @@ STEERING |= {c: f"[U+{c:04X}]" for c in (*range(0x202A, 0x202F), *range(0x2066, 
 
 def to_html(table: Table, runs: Sequence["RunData"], embed_mb: float = EMBED_MB) -> str:
     """The page, with transcripts embedded up to `embed_mb` MB of the file; equal runs, equal bytes."""
-    embedded = embed(runs, int(embed_mb * 1e6))
+    changes = all_changes(table, runs)
+    embedded = embed(runs, int(embed_mb * 1e6), changed_questions(changes))
     total = sum(len(run.rows) for run in runs)
     said = ""
     if embedded.kept < total:
+        first = ", those that changed between runs first" if changes else ""
         said = (
-            f"{embedded.kept:,} of {total:,} transcripts are in this file ({embed_mb:g} MB at most, evenly "
-            f"spread over the questions of each benchmark). All of them: longcat-eval view "
-            + " ".join(str(run.path) for run in runs)
+            f"{embedded.kept:,} of {total:,} transcripts are in this file: {embed_mb:g} MB at most, evenly "
+            f"spread over the questions of each benchmark{first}. All of them: "
+            f"longcat-eval view {' '.join(str(run.path) for run in runs)}"
         )
-    return _page(table, runs, index(runs, labels(table), embedded), embedded.chunks, said)
+    return _page(table, runs, changes, index(runs, labels(table), embedded), embedded.chunks, said)
 
 
 def live_page(table: Table, runs: Sequence["RunData"], generation: str) -> str:
     """The page of `view`: no transcript is in it, its script asks the server for each by number."""
-    return _page(table, runs, index(runs, labels(table)), [], "", generation)
+    return _page(table, runs, all_changes(table, runs), index(runs, labels(table)), [], "", generation)
 
 
 def labels(table: Table) -> list[str]:
@@ -61,6 +63,7 @@ def labels(table: Table) -> list[str]:
 def _page(
     table: Table,
     runs: Sequence["RunData"],
+    changes: Sequence[Changes],
     attempts: dict[str, Any],
     chunks: Sequence[str],
     said: str,
@@ -79,7 +82,7 @@ def _page(
         sources=summary.sources(table),
         parts=summary.run_parts(table, runs),
         meanings=summary.meanings(),
-        changes=all_changes(table, runs),
+        changes=changes,
         origins=[_origin(run) for run in runs],
         title=", ".join(dict.fromkeys(column.model for column in table.columns if column.run)),
         count=len(attempts["columns"]["run"]),
