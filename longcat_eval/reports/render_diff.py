@@ -7,6 +7,7 @@ import msgspec
 
 from longcat_eval.reports.diff import ALPHA, Diff, Flip, TaskDiff, flips, suite_difference, verdicts
 from longcat_eval.reports.sides import Side
+from longcat_eval.reports.table import MARKS, remarks
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -126,6 +127,18 @@ def diff_rules(tasks: Sequence[TaskDiff]) -> Iterable[str]:
         )
     for task in tasks:
         yield from _unmatched(task)
+        yield from _marked(task)
+
+
+def _marked(task: TaskDiff) -> Iterable[str]:
+    """What sets results apart: other repeats, a subset, other data, environments made here."""
+    base, cand = task.base.metric, task.cand.metric
+    if base and cand and base != cand:
+        yield f"{task.task}: base is {base}, candidate {cand}"
+    for side, entry in (("base", task.base), ("candidate", task.cand)):
+        if entry.result is not None:
+            for mark, text in remarks(entry.result):
+                yield f"{task.task}: {side}: {MARKS[mark]}; {text}"
 
 
 def _unmatched(task: TaskDiff) -> Iterable[str]:

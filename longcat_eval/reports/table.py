@@ -201,10 +201,11 @@ def _run_cell(row: PublishedRow, column: Column, results: Mapping[str, ResultRow
     if result is None:
         return Cell(NOT_RUN if row.task in column.not_run else UNREPORTED)
     text = NO_SCORE if result.value is None else f"{result.value:.2f}"
-    return Cell(text, tuple(_remarks(result, row.metric)), result=result)
+    return Cell(text, tuple(remarks(result, row.metric)), result=result)
 
 
-def _remarks(result: ResultRow, metric: str) -> Iterable[Remark]:
+def remarks(result: ResultRow, metric: str = "") -> Iterable[Remark]:
+    """The marks of one of our results beside a row of `metric`."""
     if result.subset:
         yield Remark("†", f"{result.n} of {result.items}")
     if result.drift:

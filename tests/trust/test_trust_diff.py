@@ -105,6 +105,14 @@ def test_a_published_column_is_unpaired(write_run: WriteRun, cli: Cli) -> None:
     assert f"only in {b}: smoke" in out
 
 
+def test_subsets_and_other_repeats_are_told(write_run: WriteRun, cli: Cli) -> None:
+    a = write_run("a", {"math500": [RIGHT] * 12}, items=500)
+    out = cli("diff", "card:longcat-flash-lite", a).out
+    assert "math500: candidate: a subset of the questions; 12 of 500" in out
+    b = write_run("b", {"math500": [[1.0, 1.0]] * 12}, items=500)
+    assert "math500: base is acc, candidate avg@2" in cli("diff", a, b).out
+
+
 def test_bad_sides_are_one_line(write_run: WriteRun, cli: Cli, tmp_path: Path) -> None:
     a = write_run("a", {"math500": [RIGHT] * 9})
     (tmp_path / "other.json").write_text("{}")
