@@ -33,16 +33,16 @@ def detectable_drop(
     """Smallest true drop called regressed with chance `power`; None where no drop can be.
 
     A regression is a drop beyond `margin` that is significant one-sided at `alpha`, so the estimate must pass
-    the larger of margin and t SE, and does so with the wished chance from z SE further on. `df` None stands
-    for the normal quantile. With n questions the exact tests need log2(1 / alpha) of them to have dropped.
-    `attempts` of one side bound a standard error that is near zero by chance.
+    the larger of margin and t SE plus one attempt (the step in which exact tests move), and does so with the
+    wished chance from z SE further on. `df` None stands for the normal quantile. With n questions the exact
+    tests need log2(1 / alpha) of them to have dropped. `attempts` of one side bound a standard error that is near zero by chance.
     """
     least = ceil(log2(1 / alpha))
     if n < least:
         return None
     seen = max(se, sqrt(UNSEEN) / attempts)
     quantile = NormalDist().inv_cdf(1 - alpha) if df is None else t_quantile(1 - alpha, df)
-    drop = max(margin, quantile * seen, least / attempts) + NormalDist().inv_cdf(power) * seen
+    drop = max(margin, quantile * seen + 1 / attempts, least / attempts) + NormalDist().inv_cdf(power) * seen
     return drop if drop <= 1 else None
 
 
