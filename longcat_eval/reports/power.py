@@ -35,7 +35,8 @@ def detectable_drop(
     A regression is a drop beyond `margin` that is significant one-sided at `alpha`, so the estimate must pass
     the larger of margin and t SE plus one attempt (the step in which exact tests move), and does so with the
     wished chance from z SE further on. `df` None stands for the normal quantile. With n questions the exact
-    tests need log2(1 / alpha) of them to have dropped. `attempts` of one side bound a standard error that is near zero by chance.
+    tests need log2(1 / alpha) of them to have dropped. `attempts` of one side
+    bound a standard error that is near zero by chance.
     """
     least = ceil(log2(1 / alpha))
     if n < least:
