@@ -22,6 +22,7 @@ WRITTEN = {"json": types, "xml": tags}
 Reply = tuple[str, str, int]
 
 pytestmark = pytest.mark.oracle
+EMPTY_XML = "<response><analysis/><plan/></response>"
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def replies(grammar: str, package: str) -> list[Reply]:
         ("Well: " + w("pwd", "x\n").replace("duration", "Duration"), "stop", 1_300),
         (w("seq 5000\n"), "stop", 1_400),
         (w("clear\n", "seq 50\n"), "stop", 1_500),
-        ('{"analysis": "", "commands": [{"keystrokes": 1}]} <response><analysis/><plan/></response>', "stop", 1_600),
+        (f'{{"analysis": "", "commands": [{{"keystrokes": 1}}]}} {EMPTY_XML}', "stop", 1_600),
         (w("a\n", done=True), "stop", 1_700),
         (w("{b} ünï — 日本\n"), "stop", 95_000),
         ("NOTES {x}", "stop", 1_800),
