@@ -10,21 +10,24 @@ from longcat_eval.model_backend.longcat.config import LiteConfig
 
 
 class Machine(NamedTuple):
-    """`flops` of a product with so many rows, per CPU second, and `bytes` moved by a copy."""
+    """FLOP per CPU second of a product with a step's rows, of one with a row per head; bytes of a copy."""
 
     flops: float
+    head_flops: float
     bytes: float
 
 
 class Demand(NamedTuple):
-    """What a step has to do at least: FLOP (2 a multiply-add), and bytes of weights and cache to read."""
+    """What a step has to do at least: FLOP with weights and cache, 2 a multiply-add, and bytes to read."""
 
     flops: float
+    cache_flops: float
     bytes: float
 
     def seconds(self, machine: Machine) -> float:
-        """The CPU seconds below which it cannot be done: the slower of the two."""
-        return max(self.flops / machine.flops, self.bytes / machine.bytes)
+        """The CPU seconds below which it cannot be done: computing or reading, whichever takes longer."""
+        computing = self.flops / machine.flops + self.cache_flops / machine.head_flops
+        return max(computing, self.bytes / machine.bytes)
 
 
 def cpu_seconds(work: Callable[[], object], calls: int) -> float:
@@ -37,13 +40,18 @@ def cpu_seconds(work: Callable[[], object], calls: int) -> float:
 
 def machine(config: LiteConfig, rows: int) -> Machine:
     """Measured with the head's matrix, the largest of a step, and with a copy of 128 MB, read and written."""
-    x = torch.randn(rows, config.hidden_size)
-    weight = torch.randn(config.hidden_size, config.vocab_size)
-    product = min(cpu_seconds(lambda: x @ weight, 10) for _ in range(5))
     source = torch.randn(32 * 1024 * 1024)
     target = torch.empty_like(source)
     copy = min(cpu_seconds(lambda: target.copy_(source), 3) for _ in range(5))
-    return Machine(2 * rows * weight.numel() / product, 2 * source.nbytes / copy)
+    return Machine(
+        _product(config, rows), _product(config, config.num_attention_heads), 2 * source.nbytes / copy
+    )
+
+
+def _product(config: LiteConfig, rows: int) -> float:
+    x = torch.randn(rows, config.hidden_size)
+    weight = torch.randn(config.hidden_size, config.vocab_size)
+    return 2 * rows * weight.numel() / min(cpu_seconds(lambda: x @ weight, 10) for _ in range(5))
 
 
 def demand(config: LiteConfig, batch: int, context: int) -> Demand:
@@ -64,5 +72,5 @@ def demand(config: LiteConfig, batch: int, context: int) -> Demand:
     shared = config.kv_layers * (attention + dense) + config.num_layers * router + head
     read = shared + config.num_layers * hit * expert + batch * context * config.kv_layers * config.kv_width
     scores = config.kv_layers * heads * context * (config.kv_width + config.kv_lora_rank)
-    computed = shared + config.num_layers * chosen * expert + scores
-    return Demand(2.0 * batch * computed, 4.0 * read)
+    computed = shared + config.num_layers * chosen * expert
+    return Demand(2.0 * batch * computed, 2.0 * batch * scores, 4.0 * read)
