@@ -121,6 +121,17 @@ async def test_a_failure_is_told_to_everybody() -> None:
     engine.close()
 
 
+def test_weights_are_packed_only_where_they_fit_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = random_model(LiteConfig.tiny())
+    size = sum(weight.nbytes for weight in model.parameters())
+    for available, packs in ((size, False), (3 * size, True)):
+        monkeypatch.setattr(
+            "longcat_eval.model_backend.longcat.engine.host_memory", lambda available=available: available
+        )
+        LocalEngine(model, None).close()
+        assert (model.lm_head.weight.numel() == 0) == packs
+
+
 async def test_the_context_may_be_kept_short() -> None:
     engine = LocalEngine(random_model(LiteConfig.tiny()), None, max_context=20, max_batch=1)
     assert engine.max_context == 20

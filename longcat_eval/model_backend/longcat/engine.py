@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from longcat_eval.model_backend.longcat.budget import host_memory
 from longcat_eval.model_backend.longcat.core import EngineCore, EngineOptions
 from longcat_eval.model_backend.longcat.engine_api import (
     EngineError,
@@ -62,7 +63,9 @@ class LocalEngine:
             longest = max_context or min(32_768, model.config.max_position_embeddings)
             on_gpu = model.embedding_device.type == "cuda"
             options = EngineOptions(
-                kv_tokens=max(longest, room(model) or HOST_TOKENS), step_tokens=4096 if on_gpu else 512
+                kv_tokens=max(longest, room(model) or HOST_TOKENS),
+                step_tokens=4096 if on_gpu else 512,
+                pack=has_room_to_pack(model),
             )
         if max_batch is not None:
             options = replace(options, max_running=max_batch)
@@ -189,6 +192,12 @@ class LocalEngine:
 def _arrive(events: list[tuple[_Ticket, TokenEvent | Exception]]) -> None:
     for ticket, event in events:
         ticket.arrivals.put_nowait(event)
+
+
+def has_room_to_pack(model: "LongcatLite") -> bool:
+    """Whether the CPU's forms of the weights fit beside them: those of a disk tier would be read in."""
+    on_cpu = sum(weight.nbytes for weight in model.parameters() if weight.device.type == "cpu")
+    return 2 * on_cpu < host_memory()
 
 
 def room(model: "LongcatLite") -> int | None:
