@@ -76,12 +76,13 @@ table() {{
   done
 }}
 look() {{
+  c=; read -r _ c <"/proc/$1/io"
   stat "$1"
   n=; while read -r k v _; do [ "$k" = voluntary_ctxt_switches: ] && n=$v; done <"/proc/$1/status"
   w=; read -r w <"/proc/$1/wchan" || :
   case " $(stty -F "$tty" -a) " in *" -icanon "*) m=raw;; *" icanon "*) m=lines;; *) m=;; esac
   t=; if [ -n "$BASH_VERSION" ]; then t=no; read -t 0 <"$tty" && t=yes; fi
-  printf '%s\\n%s\\n%s\\n%s\\n%s\\n' "$s" "$n" "$w" "$m" "$t"
+  printf '%s\\n%s\\n%s\\n%s\\n%s\\n%s\\n' "$s" "$n" "$w" "$m" "$t" "$c"
 }}
 drain() {{
   m=$(stty -F "$tty" -g) || return
@@ -99,10 +100,10 @@ done
 variable, which it drops, so as not to fill an agent's `ps`; forks as little as it can, for a sandbox that
 has no process ids left; and runs as the terminal's user: root may not look into another user's processes.
 
-`look PID` gives its stat line, voluntary context switches, what it waits in, the terminal's mode, and whether
-input waits there unread (bash alone can tell). `drain` reads away what was typed until nothing has come for
-0.2 s, and because signal characters go on to be signals, so do those behind it in the queue. `mark` prints a
-title behind all that was printed so far."""
+`look PID` gives its stat line, voluntary context switches, what it waits in, the terminal's mode, whether
+input waits there unread (bash alone can tell), and how much it had read before all of this was so. `drain`
+reads away what was typed until nothing has come for 0.2 s, and because signal characters go on to be
+signals, so do those behind it in the queue. `mark` prints a title behind all that was printed so far."""
 
 START_PTY = """
 stty rows 40 cols 160 2>/dev/null

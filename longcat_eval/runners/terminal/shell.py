@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from longcat_eval.protocols import Sandbox, SandboxError
 from longcat_eval.runners.terminal.jobs import Process, foreground_job, reader
+from longcat_eval.runners.terminal.keys import printable
 from longcat_eval.runners.terminal.watch import Look, Watch
 
 ROOT = "0"
 FIRST_POLL, LAST_POLL = 0.01, 0.1
-SETTLED_SECONDS = 0.02
+SETTLED_SECONDS, UNSURE_SECONDS = 0.02, 0.3
 INTERRUPTS = frozenset({"c-c", "c-z", "c-\\", "^c", "^z", "^\\"})
 QUEUE_BYTES = 3500
 """A terminal holds 4096 bytes that nobody reads; behind more than that, keys wait."""
@@ -21,10 +22,19 @@ GRACE_SECONDS, PROMPT_SECONDS, START_SECONDS = 0.1, 2.0, 10.0
 
 
 class _Before(NamedTuple):
-    """The shell that is about to read a command, and its count of sleeps."""
+    """The shell that is about to read `typed` bytes, and its counts of sleeps and of bytes read before."""
 
     pid: int
     switches: int
+    consumed: int | None = None
+    typed: int = 0
+
+    def has_read(self, look: Look) -> bool:
+        """Whether it has surely read them; what a command of several lines read itself counts too."""
+        if not self.typed:
+            return True
+        known = self.consumed is not None and look.consumed is not None
+        return known and (look.consumed or 0) - (self.consumed or 0) >= self.typed
 
 
 class ShellTerminal:
@@ -53,11 +63,12 @@ class ShellTerminal:
         """Type a command and Enter, wait for the shell to end it; see `session.Terminal`."""
         try:
             async with asyncio.timeout(timeout):
+                text = f"{command}\r"
                 before = await self._before() if await self._shell() else None
-                await self._type_text(f"{command}\r")
-                self._typed += len(command)
+                await self._type_text(text)
+                self._typed += len(text)
                 if before is not None:
-                    await self._ended(before)
+                    await self._ended(before._replace(typed=len(printable(text))))
         except TimeoutError:
             return False
         await self._all_printed()
@@ -90,16 +101,18 @@ class ShellTerminal:
                 await self._watch.signal("INT", job)
                 await asyncio.sleep(GRACE_SECONDS)
                 await self._end_job()
+                await self._all_printed()
             await self._watch.drain()
             look = await self._watch.look(self._shell_pid)
             await self._job_control("CONT")
-            await self._type(["C-c"])
+            await self._watch.signal("INT", {self._shell_pid})
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PROMPT_SECONDS):
-                    if look is not None and await self._ended(_Before(self._shell_pid, look.switches)):
-                        self._typed = 0
-                        await self._all_printed()
-                        return await self._watch.look(self._shell_pid) is not None
+                    if look is not None:
+                        await self._ended(_Before(self._shell_pid, look.switches))
+                    self._typed = 0
+                    await self._all_printed()
+                    return await self._watch.look(self._shell_pid) is not None
         return False
 
     async def _type(self, keys: Sequence[str]) -> None:
@@ -138,30 +151,33 @@ class ShellTerminal:
     async def _before(self) -> _Before | None:
         pid = reader(await self._watch.table(), self._shell_pid)
         look = await self._watch.look(pid) if pid is not None else None
-        return _Before(look.process.pid, look.switches) if look else None
+        return _Before(pid, look.switches, look.consumed) if pid and look else None
 
-    async def _ended(self, before: _Before) -> bool:
-        """Wait until the shell, woken since, waits for a command again, twice with no sleep in between."""
-        poll, last = FIRST_POLL, None
+    async def _ended(self, before: _Before) -> None:
+        """Wait until the shell, woken since, waits for a command again and has not slept in between.
+
+        Where it is not known to have read all that was typed, that may be on its way: then it waits longer.
+        """
+        clock = asyncio.get_running_loop().time
+        poll, last, since = FIRST_POLL, -1, 0.0
         while True:
             look = await self._watch.look(before.pid)
             if look is None:
-                if before.pid == self._shell_pid:
-                    return True
-                outer = await self._before()
+                outer = None if before.pid == self._shell_pid else await self._before()
                 if outer is None:
-                    return True
-                before, last = outer._replace(switches=-1), None
-                continue
-            if look.at_prompt and look.switches > before.switches:
-                if last == look.switches:
-                    return True
-                last = look.switches
-                await asyncio.sleep(SETTLED_SECONDS)
-            else:
-                last = None
+                    return
+                before, last = outer._replace(switches=-1, consumed=None, typed=1), -1
+            elif not look.at_prompt or look.switches <= before.switches:
+                last = -1
                 await asyncio.sleep(poll)
                 poll = min(poll * 1.5, LAST_POLL)
+            elif look.switches != last:
+                last, since = look.switches, clock()
+                await asyncio.sleep(SETTLED_SECONDS)
+            elif clock() - since >= (SETTLED_SECONDS if before.has_read(look) else UNSURE_SECONDS):
+                return
+            else:
+                await asyncio.sleep(SETTLED_SECONDS)
 
     async def _free_the_way(self) -> None:
         """If what was typed waits unread before a process that does nothing, drop it."""

@@ -13,13 +13,15 @@ from longcat_eval.runners.terminal import scripts
 from longcat_eval.runners.terminal.jobs import DEAD, LINE_EDITORS, Process, read_process, read_table
 
 ANSWER_SECONDS = 60.0
-WAITS_FOR_CHILD = "do_wait"
+NOT_FOR_INPUT = frozenset({"do_wait", "tty_wait_until_sent"})
+"""Functions of the kernel in which a process waits for a child, or for its output to go."""
 
 
 class Look(NamedTuple):
     """One process beside its terminal. `switches` counts how often it has gone to sleep of its own accord.
 
-    `mode` is raw, lines or unknown (empty); `unread` whether input waits in the terminal, None if unknown.
+    `consumed` is how many bytes it and its ended children have read, None if unknown. `mode` is raw, lines
+    or unknown (empty); `unread` whether input waits in the terminal, None if unknown.
     """
 
     process: Process
@@ -27,17 +29,17 @@ class Look(NamedTuple):
     waits_in: str
     mode: str
     unread: bool | None
+    consumed: int | None = None
 
     @property
     def at_prompt(self) -> bool:
         """Whether this shell waits for a command; see `jobs.LINE_EDITORS` for those that tell by the mode."""
         process = self.process
-        if process.state != "S" or process.foreground != process.group or self.unread:
+        if process.state != "S" or process.foreground != process.group:
             return False
-        if self.mode == "raw":
-            return True
-        tells_by_mode = bool(self.mode) and process.name in LINE_EDITORS
-        return not tells_by_mode and self.waits_in != WAITS_FOR_CHILD
+        if self.unread or self.waits_in in NOT_FOR_INPUT:
+            return False
+        return self.mode in ("raw", "") or process.name not in LINE_EDITORS
 
 
 class Watch:
@@ -56,12 +58,14 @@ class Watch:
 
     async def look(self, pid: int) -> Look | None:
         """One process; None if it is gone."""
-        stat, switches, waits_in, mode, unread = (await self._ask(f"look {pid}") + [""] * 5)[:5]
+        answer = await self._ask(f"look {pid}")
+        stat, switches, waits_in, mode, unread, consumed = [*answer, *[""] * 6][:6]
         process = read_process(stat)
         if process is None or process.state in DEAD:
             return None
         known = {"yes": True, "no": False}.get(unread)
-        return Look(process, int(switches or 0), waits_in, mode, known)
+        count = int(consumed) if consumed.isdecimal() else None
+        return Look(process, int(switches or 0), waits_in, mode, known, count)
 
     async def signal(self, name: str, pids: Iterable[int]) -> None:
         """Send a signal to what this user may send it to."""
