@@ -21,7 +21,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow and not oracle"
+	$(BIN)/python -m pytest -m "not slow and not oracle" -n 2 --dist loadgroup
 
 slow: $(VENV)/.dev ## The tests that take minutes.
 	$(BIN)/python -m pytest -m slow

@@ -8,6 +8,18 @@ import pytest
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+DOCKER_FIXTURES = frozenset({"docker_daemon", "sandboxes", "sandbox", "shell_image", "busybox_image"})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What uses the Docker daemon runs on one worker: some of it looks at all that the daemon has."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("docker") or fixtures & DOCKER_FIXTURES:
+            item.add_marker(pytest.mark.xdist_group("docker"))
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The real benchmark data; absent data skips with a reason, and fails in CI."""

@@ -31,7 +31,7 @@ DESCRIPTIONS: dict[str, str] = {
     "tau2-telecom": "τ²-Bench, 114 dialogues in which the customer has tools too, 8 trials",
     "tau2-telecom-full": "all 2,285 telecom dialogues of τ²-Bench; not on the card",
     "swe-bench-verified": "SWE-bench Verified, 500 issues of Python projects, solved in containers",
-    "terminal-bench": "terminal-bench-core 0.1.1, 80 tasks done at a terminal, or a folder of such tasks",
+    "terminal-bench": "terminal-bench-core 0.1.1, 80 tasks at a terminal, or a folder of such",
     "swe-bench-multilingual": "SWE-bench Multilingual, 300 issues in nine languages, solved in containers",
     "swe-bench-lite": "SWE-bench Lite, 300 smaller issues, solved in containers; not on the card",
     "mmlu": "14,042 four-option questions of 57 subjects",

@@ -53,10 +53,10 @@ def test_suites_of_what_exists() -> None:
 
 
 def test_what_coding_still_lacks_is_named() -> None:
-    assert expand_suite("agentic") == (list(CARD_TASKS[:3]), {})
+    assert expand_suite("agentic") == ([*CARD_TASKS[:3], "terminal-bench"], {})
     assert expand_suite("coding") == (
-        ["swe-bench-verified", "swe-bench-multilingual"],
-        dict.fromkeys(["terminal-bench", "prdbench"], NOT_YET),
+        ["swe-bench-verified", "terminal-bench", "swe-bench-multilingual"],
+        {"prdbench": NOT_YET},
     )
     assert set(SUITES["card"]) == {
         name for suite in ("agentic", "coding", "general", "math") for name in SUITES[suite]

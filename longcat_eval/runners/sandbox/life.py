@@ -60,7 +60,11 @@ class Life:
             return await call()
         except SandboxError as error:
             await self.revive(error)
-        return await call()
+        try:
+            return await call()
+        except SandboxError:
+            self.check()  # its end may have come between the two
+            raise
 
     def check(self) -> None:
         """Raise why it is over, if it is."""
