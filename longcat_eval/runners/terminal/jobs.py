@@ -49,7 +49,7 @@ def read_process(stat: str, args: str = "") -> Process | None:
     head, closed, tail = stat.rpartition(")")
     pid, opened, name = head.partition("(")
     fields = tail.split()
-    if not (closed and opened and len(fields) >= 7):
+    if not (closed and opened and len(fields) >= 7 and pid.strip().isdecimal()):
         return None
     parent, group, session, terminal, foreground, flags = (int(field) for field in fields[1:7])
     forked, words = bool(flags & FORKED), tuple(args.split())

@@ -76,7 +76,7 @@ table() {{
   done
 }}
 look() {{
-  c=; read -r _ c <"/proc/$1/io"
+  c=; while read -r k v; do [ "$k" = rchar: ] && c=$v; done <"/proc/$1/io"
   stat "$1"
   n=; while read -r k v _; do [ "$k" = voluntary_ctxt_switches: ] && n=$v; done <"/proc/$1/status"
   w=; read -r w <"/proc/$1/wchan" || :
@@ -101,7 +101,8 @@ variable, which it drops, so as not to fill an agent's `ps`; forks as little as 
 has no process ids left; and runs as the terminal's user: root may not look into another user's processes.
 
 `look PID` gives its stat line, voluntary context switches, what it waits in, the terminal's mode, whether
-input waits there unread (bash alone can tell), and how much it had read before all of this was so. `drain`
+input waits there unread (bash alone can tell), and how much it had read before all of this was so. Files are
+read to their end: what bash has buffered of one whose process dies would be read as the next one's. `drain`
 reads away what was typed until nothing has come for 0.2 s, and because signal characters go on to be
 signals, so do those behind it in the queue. `mark` prints a title behind all that was printed so far."""
 
