@@ -39,15 +39,12 @@ def examine_terminal(console: "Console", settings: RunSettings, data: DataOption
         return ExitCode.ENVIRONMENT  # the check of the data has said why
     samples = choose_samples(dataset, bench.name, limit=settings.limit, sample_ids=settings.sample_id)
     asyncio.run(_examine(console, bench, samples))
-    found = read_findings()
-    known = bench.known_here(found)
+    known = bench.known_here(read_findings())
     names = [sample.id for sample in samples]
-    line = coverage(names, known)
-    _show(
-        console, Probe("tasks", "ok" if any(n in known and known[n].allowed for n in names) else "fail", line)
-    )
+    usable = any(name in known and known[name].allowed for name in names)
+    _show(console, Probe("tasks", "ok" if usable else "fail", coverage(names, known)))
     _show(console, Probe("allow list", "ok", str(allow_list_path())))
-    return ExitCode.OK if any(n in known and known[n].allowed for n in names) else ExitCode.ENVIRONMENT
+    return ExitCode.OK if usable else ExitCode.ENVIRONMENT
 
 
 async def _examine(console: "Console", bench: "TerminalBench", samples: Sequence["Sample"]) -> None:

@@ -6,16 +6,19 @@ LOG_BYTES = 64 << 20
 CUT_SECONDS = 60.0
 
 
-async def read_log(sandbox: Sandbox, path: str, scratch: str) -> tuple[bytes, int]:
+async def read_log(sandbox: Sandbox, path: str, scratch: str, *, paused: bool = False) -> tuple[bytes, int]:
     """Return the log at `path` and how many bytes of its middle were left out; empty if there is none.
 
-    `scratch` is a path that may be written where the log is longer than `LOG_BYTES`.
+    `scratch` is a path that may be written where the log is longer than `LOG_BYTES`; to cut it there, a
+    `paused` sandbox goes on.
     """
     try:
         return await sandbox.get(path, max_bytes=LOG_BYTES), 0
     except FileNotFoundError:
         return b"", 0
     except OSError:
+        if paused:
+            await sandbox.unpause()
         half = LOG_BYTES // 2 - 64
         cut = (
             f"{{ head -c {half} {path}; echo; echo '[log cut here]'; tail -c {half} {path}; }} >{scratch}; "

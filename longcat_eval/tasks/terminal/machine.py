@@ -53,7 +53,7 @@ class Machine:
         return self.group.main
 
     def service(self, name: str) -> Sandbox:
-        """A container by its service's name; the agent's without one. `SandboxError` if there is none."""
+        """A container by its service's name; the agent's without one, or of no such name."""
         if not name or name not in self.group.others:
             return self.main
         return self.group.others[name]

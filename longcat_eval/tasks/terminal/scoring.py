@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from longcat_eval.protocols import SandboxError
 from longcat_eval.records import Outcome, Score, Transcript, Wire
 from longcat_eval.tasks.terminal.pytest_summary import all_skipped, read_summary
-from longcat_eval.tasks.terminal.rewards import REWARD, mean_rewards, read_rewards, value_of
+from longcat_eval.tasks.terminal.rewards import REWARD, Rewards, mean_rewards, read_rewards, value_of
 
 RAN, TIMED_OUT, OVER_DISK, NO_SETUP = "ran", "timed_out", "over_disk", "setup_failed"
 """States in which a step's tests may be."""
@@ -50,7 +50,7 @@ def judge_step(step: Wire) -> Verdict:
     if step["state"] != RAN:
         return Verdict({}, UNSCORED[step["state"]])
     if step["kind"] == "reward":
-        found = read_rewards(*(_bytes(step["rewards"], name) for name in (JSON_FILE, TEXT_FILE)))
+        found = rewards_of(step)
         return Verdict(found.by_name, found.problem, found.detail)
     results = read_summary(step["log"])
     if not results:
@@ -62,6 +62,12 @@ def judge_step(step: Wire) -> Verdict:
         total=len(results),
         skipped=passed and all_skipped(step["log"]),
     )
+
+
+def rewards_of(step: Wire) -> Rewards:
+    """The rewards in the files that a step's tests left."""
+    texts = (step["rewards"].get(name) for name in (JSON_FILE, TEXT_FILE))
+    return read_rewards(*(None if text is None else text.encode() for text in texts))
 
 
 def judge(steps: Sequence[Wire], *, final_only: bool) -> Verdict:
@@ -127,7 +133,3 @@ def _metrics(verdict: Verdict, artifacts: Mapping[str, Any]) -> dict[str, float]
     if "outside_seconds" in artifacts:
         metrics["outside_seconds"] = artifacts["outside_seconds"]
     return metrics
-
-
-def _bytes(rewards: Mapping[str, str], name: str) -> bytes | None:
-    return rewards[name].encode() if name in rewards else None

@@ -110,12 +110,7 @@ class Trial:
     async def _step(self, machine: Machine, step: Step) -> bool:
         """One step; return whether the next one follows."""
         tested: list[Wire] = self.transcript.artifacts["tested"]
-        desk = Desk(
-            machine.main,
-            user=step.agent_user or self.task.user,
-            workdir=self.task.workdir,
-            env=self.task.env,
-        )
+        desk = self._desk(machine, step)
         if problem := await self._set_up(machine, step, desk):
             state = {"name": step.name, "kind": step.verifier.kind, "state": NO_SETUP, "log": problem}
             tested.append({**state, "seconds": 0.0, "rewards": {}})
@@ -128,12 +123,12 @@ class Trial:
         tested.append(result)
         if step is self.task.steps[-1]:
             return False
+        verdict = judge_step(result)
+        if verdict.unscored or (step.min_reward is not None and below(verdict.rewards, step.min_reward)):
+            return False
         if not step.verifier.separate:
             await remove_tests(machine.main)
-        verdict = judge_step(result)
-        return not verdict.unscored and (
-            step.min_reward is None or not below(verdict.rewards, step.min_reward)
-        )
+        return True
 
     async def _set_up(self, machine: Machine, step: Step, desk: Desk) -> str:
         """Bring in what the step brings; return why it cannot begin, empty if it can."""
@@ -215,7 +210,7 @@ class Trial:
         if step.verifier.separate:
             return "failed"
         machine = await self._start(ready)
-        desk = Desk(machine.main, user=step.agent_user or self.task.user, workdir=self.task.workdir)
+        desk = self._desk(machine, step)
         try:
             seconds = self._test_seconds(step)
             result = await run_tests(machine.main, step, seconds, desk, clear=not machine.has_tests)
@@ -223,6 +218,10 @@ class Trial:
             with suppress(SandboxError):
                 await machine.stop()
         return "failed" if cannot_tell(result) else "passed"
+
+    def _desk(self, machine: Machine, step: Step) -> Desk:
+        user = step.agent_user or self.task.user
+        return Desk(machine.main, user=user, workdir=self.task.workdir, env=self.task.env)
 
     def _agent_seconds(self, step: Step) -> float:
         return step.agent_seconds * self.limits["agent_timeout_multiplier"]

@@ -13,15 +13,22 @@ import time
 
 from longcat_eval.protocols import Sandbox, SandboxError
 from longcat_eval.records import Wire
-from longcat_eval.runners.sandbox.log_file import LOG_BYTES, read_log
+from longcat_eval.runners.sandbox.log_file import read_log
 from longcat_eval.tasks.terminal.desk import Desk
 from longcat_eval.tasks.terminal.pytest_summary import read_summary
 from longcat_eval.tasks.terminal.records import Step, Verifier
-from longcat_eval.tasks.terminal.rewards import read_rewards
-from longcat_eval.tasks.terminal.scoring import JSON_FILE, RAN, TEXT_FILE, TIMED_OUT, sandbox_end
+from longcat_eval.tasks.terminal.scoring import (
+    JSON_FILE,
+    RAN,
+    TEXT_FILE,
+    TIMED_OUT,
+    rewards_of,
+    sandbox_end,
+)
 from longcat_eval.tasks.terminal.uv_bootstrap import LOOK, asked_version, put_uv
 
 TESTS, LOGS = "/tests", "/logs/verifier"
+FRESH = f"rm -rf {LOGS}; mkdir -p {TESTS} {LOGS}; chmod 777 {LOGS}"
 TERM = "xterm-256color"
 REWARD_BYTES = 1 << 20
 NOT_A_FILE = "(not a file, or too large for a reward)"
@@ -53,7 +60,7 @@ async def run_tests(sandbox: Sandbox, step: Step, seconds: float, desk: Desk, *,
         found["uv"] = await _prepare(sandbox, verifier, clear=clear)
         found |= await _run(sandbox, verifier, log, seconds, desk)
         await sandbox.pause()
-        text, found["log_cut"] = await _read_log(sandbox, log)
+        text, found["log_cut"] = await read_log(sandbox, log, f"{log}-cut", paused=True)
         found["log"] = text.decode("utf-8", "replace").replace("\0", "\ufffd")
         if verifier.kind == "reward":
             found["rewards"] = await _read_rewards(sandbox)
@@ -65,8 +72,7 @@ async def run_tests(sandbox: Sandbox, step: Step, seconds: float, desk: Desk, *,
 async def remove_tests(sandbox: Sandbox) -> None:
     """Let a machine go on without the tests and what they wrote: the next step's agent sees neither."""
     await sandbox.unpause()
-    emptied = f"rm -rf {TESTS} {LOGS}; mkdir -p {TESTS} {LOGS}; chmod 777 {LOGS}"
-    await sandbox.exec(emptied, timeout=PREPARE_SECONDS, user="root")
+    await sandbox.exec(f"rm -rf {TESTS}; {FRESH}", timeout=PREPARE_SECONDS, user="root")
 
 
 def cannot_tell(tested: Wire) -> bool:
@@ -75,8 +81,7 @@ def cannot_tell(tested: Wire) -> bool:
         return False
     if tested["kind"] == "pytest" or read_summary(tested["log"]):
         return not read_summary(tested["log"])
-    files = (tested["rewards"].get(name) for name in (JSON_FILE, TEXT_FILE))
-    rewards = read_rewards(*(text if text is None else text.encode() for text in files))
+    rewards = rewards_of(tested)
     return bool(rewards.problem) or not any(rewards.by_name.values())
 
 
@@ -86,7 +91,7 @@ async def _prepare(sandbox: Sandbox, verifier: Verifier, *, clear: bool) -> str:
     asked = asked_version(*_scripts(verifier))
     look = LOOK if asked and _runs_as_root(verifier) else "true"
     made = await sandbox.exec(
-        f"{empty}rm -rf {LOGS}; mkdir -p {TESTS} {LOGS}; chmod 777 {LOGS}; {look}",
+        f"{empty}{FRESH}; {look}",
         timeout=PREPARE_SECONDS,
         user="root",
     )
@@ -120,17 +125,6 @@ async def _run(sandbox: Sandbox, verifier: Verifier, log: str, seconds: float, d
         "seconds": round(done.seconds, 3),
         "out_of_memory": done.out_of_memory,
     }
-
-
-async def _read_log(sandbox: Sandbox, log: str) -> tuple[bytes, int]:
-    """The log from a machine that stands still; only one that is too long needs a command there to cut it."""
-    try:
-        return await sandbox.get(log, max_bytes=LOG_BYTES), 0
-    except FileNotFoundError:
-        return b"", 0
-    except OSError:
-        await sandbox.unpause()
-        return await read_log(sandbox, log, f"{log}-cut")
 
 
 def _runs_as_root(verifier: Verifier) -> bool:
