@@ -221,6 +221,21 @@ def pull_once(api: "APIClient", name: str) -> str:
 
 
 def layer_bytes(api: "APIClient") -> int:
-    """What all image layers of the daemon take on its disk, shared ones once."""
-    usage: dict[str, Any] = api.df()
+    """What all image layers of the daemon take on its disk, shared ones once.
+
+    A daemon counts for one client at a time and refuses the next: that one waits.
+    """
+    from docker.errors import APIError
+    from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
+
+    def is_counting(error: BaseException) -> bool:
+        return isinstance(error, APIError) and "disk usage operation is already running" in str(error)
+
+    retry = Retrying(
+        retry=retry_if_exception(is_counting),
+        wait=wait_fixed(0.2),
+        stop=stop_after_delay(CALL_SECONDS),
+        reraise=True,
+    )
+    usage: dict[str, Any] = retry(api.df)
     return int(usage.get("LayersSize") or 0)
