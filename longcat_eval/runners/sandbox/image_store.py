@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GIB = 1 << 30
 RATE_LIMIT_MARKS = ("toomanyrequests", "429", "rate limit")
+COUNTING_SECONDS = 120.0
+"""Patience with a disk usage count that another client began."""
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 60.0, 1800.0
 PATIENCE_SECONDS = 8 * 3600.0
 """A registry's window is six hours (Docker Hub): who waits longer than that waits for nothing."""
@@ -234,7 +236,7 @@ def layer_bytes(api: "APIClient") -> int:
     retry = Retrying(
         retry=retry_if_exception(is_counting),
         wait=wait_fixed(0.2),
-        stop=stop_after_delay(CALL_SECONDS),
+        stop=stop_after_delay(COUNTING_SECONDS),
         reraise=True,
     )
     usage: dict[str, Any] = retry(api.df)
