@@ -184,6 +184,11 @@ TERMINAL_BENCH = Environment("terminal-bench 0.2.18", "terminal-bench", ("termin
 HARBOR = Environment("harbor 0.24.0", "harbor", ("harbor==0.24.0",), "3.13")
 """The two runners of TerminalBench; they are given no `Job`, `terminal_peers.py` starts them."""
 
+EVERY_EVAL_EVER = Environment(
+    "every-eval-ever 0.3.0", "every-eval-ever", ("every-eval-ever[inspect]==0.3.0",), "3.12"
+)
+"""Validates its files, converts those of Inspect and lm-eval; its huggingface-hub knows eval results."""
+
 MLX = Environment("mlx-lm 0.32.2", "mlx-lm", ("mlx[cpu]==0.32.4", "mlx-lm==0.32.2"))
 """Another implementation of the model; it is given no `Job`, `longcat_mlx_peer.py` computes with it."""
 
@@ -215,7 +220,7 @@ def main() -> None:
     options = parser.parse_args()
     environments = [
         *(peer.environment for peer in PEERS),
-        *(TAU2, SWEBENCH, MINI_SWE_AGENT, TERMINAL_BENCH, HARBOR, MLX),
+        *(TAU2, SWEBENCH, MINI_SWE_AGENT, TERMINAL_BENCH, HARBOR, EVERY_EVAL_EVER, MLX),
     ]
     if options.make_environments:
         for environment in environments:
