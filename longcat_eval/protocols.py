@@ -1,6 +1,6 @@
 """The three seams of the house: who answers (Model), what is asked (Task), where it runs (Sandbox)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -82,9 +82,11 @@ class AttemptContext(Protocol):
     """What one attempt may use: models by role, worker processes, sandboxes, seeds.
 
     `deadline` (on `time.monotonic`, or None) goes with every request; a runner with a time limit sets it.
+    `tries` numbers the executions of this key from 1.
     """
 
     key: AttemptKey
+    tries: int
     base_seed: int
     deadline: float | None
     workers: Workers
@@ -159,7 +161,11 @@ class Task(Protocol):
         ...
 
     async def score(self, sample: Sample, transcript: Transcript, ctx: AttemptContext) -> Score:
-        """Judge one attempt from its transcript and artifacts alone, so that `rescore` can do it again."""
+        """Judge one attempt from its transcript and artifacts alone, so that `rescore` can do it again.
+
+        A task with `protocol.judges` asks them here, through `runners.judging.Judge`; a `ModelError` of
+        theirs makes the attempt invalid, and only this is done again.
+        """
         ...
 
     def aggregate(self, rows: Sequence[AttemptRow]) -> Aggregate:
@@ -195,6 +201,15 @@ class Scaffolded(Protocol):
 
     async def rehearse(self, sample: Sample, ctx: AttemptContext) -> None:
         """Ask what the first steps of an attempt ask, without a sandbox: estimates stand on it."""
+        ...
+
+
+@runtime_checkable
+class Stocked(Protocol):
+    """A task whose samples each need something of their own on this machine, such as an image."""
+
+    def lacks(self, sample: Sample, has_image: Callable[[str], bool]) -> str:
+        """Say what an attempt lacks here, and where to get it; empty if it can start without a download."""
         ...
 
 

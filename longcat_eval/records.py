@@ -174,6 +174,7 @@ class Transcript(msgspec.Struct, omit_defaults=True):
 
     `outcome` and `reason` are set by the runner when the attempt ended other than by the model finishing;
     `artifacts` holds what scoring needs and can be scored again from (patch, logs, order of options).
+    `unjudged` says why an attempt that is whole has no verdict of its judge: only judging is done again.
     """
 
     key: AttemptKey
@@ -182,6 +183,7 @@ class Transcript(msgspec.Struct, omit_defaults=True):
     outcome: Outcome | None = None
     reason: str = ""
     error: str = ""
+    unjudged: str = ""
 
     @property
     def last(self) -> Completion | None:
@@ -253,7 +255,8 @@ class Dataset(msgspec.Struct, frozen=True):
     """A benchmark's samples and their origin; `drift` says how they differ from the known-good ones.
 
     `passed_by` names, for each policy without any skill, the samples that it passes: the floor of a subset is
-    theirs, not that of the whole. `remark` says what a reader of the score should know of this machine.
+    theirs, not that of the whole. `gold_fails` are samples whose own gold the benchmark's grader does not
+    accept. `remark` says what a reader of the score should know of this machine.
     """
 
     samples: list[Sample]
@@ -262,7 +265,18 @@ class Dataset(msgspec.Struct, frozen=True):
     sha256: str
     drift: str = ""
     passed_by: Mapping[str, frozenset[str]] = {}
+    gold_fails: frozenset[str] = frozenset()
     remark: str = ""
+
+
+class JudgeRules(msgspec.Struct, frozen=True):
+    """How one judge of a task is asked: sha256 over its prompts, replies at most before a verdict is null,
+    completion limit in tokens.
+    """
+
+    prompt_hash: str
+    tries: int
+    max_tokens: int
 
 
 class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):
@@ -271,7 +285,8 @@ class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):
     `repeats` is k of avg@k, `metric` its label (`acc`, `avg@16`), `max_tokens` the completion limit put on
     the wire, `prompt_hash` sha256 over every prompt text, `roles` the models an attempt talks to, `tools`
     whether the agent is given tools. `role_models` and `role_sampling` are the model that the benchmark's
-    authors use in a role, and the sampling that the protocol fixes for it. For
+    authors use in a role, and the sampling that the protocol fixes for it. `judges` are the roles that
+    `score` asks (`runners/judging.py`); they are in `roles` too. For
     estimates before a run only: `typical_tokens` is a rough completion length of one attempt of the agent,
     `typical_requests` how many requests an attempt makes in each role, where that is more than one.
     """
@@ -289,6 +304,7 @@ class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):
     tools: bool = False
     role_models: dict[str, str] = {}
     role_sampling: dict[str, dict[str, Any]] = {}
+    judges: dict[str, JudgeRules] = {}
     typical_tokens: int = 0
     typical_requests: dict[str, float] = {}
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec import structs
+
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.model_backend.role import Role
 from longcat_eval.protocols import ModelError, Sandboxes, Workers
@@ -19,9 +21,33 @@ from longcat_eval.records import (
 )
 from longcat_eval.runners.seeds import attempt_seed
 
-ROLE_FAILURES = {"user": Outcome.SIMULATOR_ERROR, "judge": Outcome.JUDGE_ERROR}
+AGENT = "agent"
+SIMULATORS = ("user",)
+"""All other roles are judges, whatever a task calls them."""
 
 RequestListener = Callable[[str, Request], None]
+
+
+def failure(role: str, outcome: Outcome) -> Outcome:
+    """What a failure in this role makes of the attempt: only the agent's own may be its doing."""
+    if role == AGENT:
+        return outcome
+    return Outcome.SIMULATOR_ERROR if role in SIMULATORS else Outcome.JUDGE_ERROR
+
+
+def unjudged(kept: Transcript, protocol: TaskProtocol) -> tuple[Transcript, dict[tuple[str, int], Call]]:
+    """The attempt as it was before its judges were asked, and what they said then, by role and turn."""
+    said, before = {}, dict[str, Wire]()
+    for call in kept.calls:
+        if call.role in protocol.judges:
+            body = call.request
+            if call.shared:
+                body = before[call.role] | body
+                body["messages"] = [*before[call.role]["messages"][: call.shared], *call.request["messages"]]
+            before[call.role] = body
+            said[call.role, call.turn] = structs.replace(call, request=body)
+    calls = [call for call in kept.calls if call.role not in protocol.judges]
+    return structs.replace(kept, calls=calls, artifacts=dict(kept.artifacts), unjudged=""), said
 
 
 class NoSandboxes:
@@ -45,14 +71,17 @@ class Context:
         on_request: RequestListener,
         sandboxes: Sandboxes | None = None,
         deadline: float | None = None,
+        *,
+        tries: int = 1,
+        kept: Transcript | None = None,
     ) -> None:
-        self.key = key
+        self.key, self.tries = key, tries
         self.workers = workers
         self.sandboxes: Sandboxes = sandboxes or NoSandboxes()
         self.deadline = deadline
         self._roles, self._protocol, self.base_seed = roles, protocol, seed
         self._on_request = on_request
-        self._transcript = Transcript(key)
+        self._transcript, self._said = unjudged(kept, protocol) if kept else (Transcript(key), {})
         self._sent: dict[str, Wire] = {}
 
     async def ask(
@@ -65,7 +94,10 @@ class Context:
         prompt_tokens: int = 0,
         **overrides: Any,
     ) -> Completion:
-        """Send one chat request as `role`; `overrides` win over the role's own settings."""
+        """Send one chat request as `role`; `overrides` win over the role's own settings.
+
+        What a judge said to the very same request in the kept transcript is what it says again.
+        """
         settings = self._roles[role]
         request = settings.request(
             messages,
@@ -77,13 +109,17 @@ class Context:
             overrides={**self._protocol.role_sampling.get(role, {}), **overrides},
         )
         sent = settings.sent(request)
+        said = self._said.get((role, turn))
+        if said is not None and said.request == sent.body:
+            self._record(role, turn, sent.body, said.completion)
+            return said.completion
         self._on_request(role, sent)
         try:
             completion = await settings.model.complete(request)
         except ModelError as error:
             if error.completion is not None:
                 self._record(role, turn, sent.body, error.completion)
-            error.outcome = ROLE_FAILURES.get(role, error.outcome)
+            error.outcome = failure(role, error.outcome)
             raise
         self._record(role, turn, sent.body, completion)
         return completion
