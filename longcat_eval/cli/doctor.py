@@ -45,6 +45,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
         ("torch", "transformers", "safetensors", "accelerate", "starlette", "uvicorn"),
         "no --model local:PATH, no serve",
     ),
+    "collie": (("nltk",), "no COLLIE"),
     "docker": (("docker",), "no sandboxes: no SWE-Bench, TerminalBench, PRDBench"),
 }
 """Extra -> (modules it brings, what is lost without it)."""
@@ -85,6 +86,7 @@ def machine_checks(
         lambda: disk_free(),
         lambda: sandboxes_work(tasks),
         lambda: tau2_present(tasks, data),
+        lambda: punkt_present(tasks),
         lambda: data_present(tasks, data),
     ]
 
@@ -107,6 +109,8 @@ def needed_extras(options: ModelOptions, tasks: Sequence[str]) -> set[str]:
         needed.add("math")
     if any(name.startswith("tau2-") for name in tasks):
         needed.add("tau2")
+    if "collie" in tasks:
+        needed.add("collie")
     if any(name.startswith("swe-bench-") for name in tasks):
         needed.add("swe")
     if any(name.startswith(SANDBOXED) for name in tasks):
@@ -174,6 +178,18 @@ def tau2_present(tasks: Sequence[str], data: DataOptions) -> list[Probe]:
     except EnvironmentUnusableError as error:
         return [Probe("tau2 package", "fail", str(error))]
     return [Probe("tau2 package", "ok", f"{source.version} in {source.package}")]
+
+
+def punkt_present(tasks: Sequence[str]) -> list[Probe]:
+    """NLTK's sentence model, if a task asked for counts words or sentences."""
+    from longcat_eval.tasks.punkt import find_punkt
+
+    if not {"collie", "ifeval"} & set(tasks):
+        return []
+    try:
+        return [Probe("punkt_tab", "ok", f"NLTK's sentence model, in {find_punkt()}")]
+    except EnvironmentUnusableError as error:
+        return [Probe("punkt_tab", "fail", str(error))]
 
 
 def data_present(tasks: Sequence[str], data: DataOptions) -> list[Probe]:

@@ -35,6 +35,12 @@ def _fetch(name: str, options: DataOptions) -> str:
         return str(fetch_demo_model())
     if name == "tau2":
         return _fetch_tau2(options)
+    if name in ("punkt", "collie", "ifeval"):
+        from longcat_eval.tasks.punkt import fetch_punkt
+
+        folder = fetch_punkt()
+        if name == "punkt":
+            return f"NLTK's sentence model, in {folder}"
     if name == "swebench":
         from longcat_eval.tasks.swe.package import fetch_swebench
 
