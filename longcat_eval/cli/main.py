@@ -209,7 +209,9 @@ def show(
 
 @app.command()
 def fetch(
-    what: Annotated[list[str], typer.Argument(help="Task names, a suite, tau2, swebench or demo-model.")],
+    what: Annotated[
+        list[str], typer.Argument(help="Task names, a suite, tau2, swebench, punkt or demo-model.")
+    ],
     data_dir: DataDir = None,
     tau2_src: Tau2Src = None,
 ) -> None:
@@ -269,8 +271,25 @@ def serve_command(
     raise typer.Exit(serve(options))
 
 
-def doctor(resolved: Resolved) -> None:
+def doctor(
+    resolved: Resolved,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Instead let gold replies and none at all answer every installed benchmark, and compare the "
+            "scores with those that they must have.",
+        ),
+    ] = False,
+    format: Annotated[
+        str, typer.Option("--format", "-f", help="With --calibrate: text or json.", show_default=False)
+    ] = "text",
+) -> None:
     """Check endpoint, settings on the wire, data, disk and extras; each line ok, warn or fail."""
+    if calibrate:
+        from longcat_eval.cli.calibrate import calibrate_benchmarks
+
+        raise typer.Exit(calibrate_benchmarks(resolved, format))
     from longcat_eval.cli.run import check_health
 
     raise typer.Exit(check_health(resolved))

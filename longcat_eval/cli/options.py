@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 
-from longcat_eval.cli.settings import FIELDS, Resolved, resolve
+from longcat_eval.cli.settings import FIELDS, resolve
 
 ConfigFile = Annotated[
     Path | None,
@@ -17,21 +17,27 @@ ConfigFile = Annotated[
 ]
 
 
-def with_run_settings(body: Callable[[Resolved], None]) -> Callable[..., None]:
-    """Make a typer command of `body`: every field of `RunSettings` is a flag and LONGCAT_EVAL_<NAME>."""
+def with_run_settings(body: Callable[..., None]) -> Callable[..., None]:
+    """Make a typer command of `body`: every field of `RunSettings` is a flag and LONGCAT_EVAL_<NAME>.
+
+    Parameters of `body` after the settings are options of this command alone.
+    """
+    own = list(inspect.signature(body).parameters.values())[1:]
 
     def command(ctx: typer.Context, config: Path | None = None, **values: Any) -> None:
+        own_values = {parameter.name: values.pop(parameter.name) for parameter in own}
         given = {}
         for name, value in values.items():
             source = ctx.get_parameter_source(name)
             if source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT"):
                 flag = "flag" if source.name == "COMMANDLINE" else f"env LONGCAT_EVAL_{name.upper()}"
                 given[name] = (list(value) if isinstance(value, tuple) else value, flag)
-        body(resolve(given, config))
+        body(resolve(given, config), **own_values)
 
     parameters = [_parameter("ctx", typer.Context)]
     parameters += [_option(name, f) for name, f in FIELDS.items() if f.metadata["flags"]]
     parameters.append(_parameter("config", ConfigFile, None))
+    parameters += [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     command.__doc__ = body.__doc__

@@ -88,7 +88,8 @@ def execute(resolved: Resolved) -> int:
         return ExitCode.OK
     gc.set_threshold(*COLLECT_SELDOM)
     raise_open_files()
-    return asyncio.run(_run(resolved, planned, not_run, models, console))
+    session, stopped = asyncio.run(work_off(resolved, planned, not_run, models, console))
+    return finish(session, stopped, settings, console)
 
 
 def needed_roles(tasks: Sequence[Task]) -> dict[str, str]:
@@ -118,13 +119,14 @@ def first_line(model: ResolvedModel, settings: RunSettings) -> str:
     return f"longcat-eval {__version__}: {model.name} ({place})"
 
 
-async def _run(
+async def work_off(
     resolved: Resolved,
     planned: list[PlannedTask],
     not_run: dict[str, str],
     models: Mapping[str, ResolvedModel],
     console: "Console",
-) -> int:
+) -> tuple[Session, str]:
+    """Make the attempts that are missing; return the closed session, and why it stopped early or nothing."""
     settings = resolved.settings
     async with AsyncExitStack() as stack:
         roles = {}
@@ -141,7 +143,7 @@ async def _run(
         stack.push_async_callback(sandboxes.close)
         at_once = attempts_at_once(settings, planned, models["agent"])
         stopped = await _work(session, planned, roles, workers, sandboxes, at_once, settings, console)
-    return finish(session, stopped, settings, console)
+    return session, stopped
 
 
 async def _work(

@@ -34,6 +34,11 @@ def built_image(instance: str) -> str:
     return f"{BUILT_REPOSITORY}.{instance.lower().replace('__', '_1776_')}:{BUILT_FORMAT}"
 
 
+def no_image(instance: str, official: str) -> str:
+    """Say that an instance has no image here, and how to get one."""
+    return f"no image for {instance} on this machine: {how_to_get(instance, official)}"
+
+
 async def start_from(
     sandboxes: Sandboxes,
     sample: Sample,
@@ -55,10 +60,7 @@ async def start_from(
         except SandboxError as error:
             if error.reason != "image_missing":
                 raise
-    raise SandboxError(
-        "image_missing",
-        f"no image for {sample.id} on this machine: {how_to_get(sample.id, official)}",
-    )
+    raise SandboxError("image_missing", no_image(sample.id, official))
 
 
 async def read_build_record(sandbox: Sandbox, sample: Sample) -> BuildRecord:

@@ -4,7 +4,7 @@ Jimenez et al. 2024, SWE-bench: Can Language Models Resolve Real-World GitHub Is
 github.com/SWE-bench/SWE-bench (MIT). Judged by its own `swebench` 5; the agent loop is `runners/agent`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -34,7 +34,7 @@ from longcat_eval.tasks.swe import data, protocol
 from longcat_eval.tasks.swe.gold import gold_messages
 from longcat_eval.tasks.swe.grader import Grader
 from longcat_eval.tasks.swe.grading import Grading
-from longcat_eval.tasks.swe.images import read_build_record, start_from
+from longcat_eval.tasks.swe.images import built_image, no_image, read_build_record, start_from
 from longcat_eval.tasks.swe.package import find_swebench
 from longcat_eval.tasks.swe.patches import as_text, is_patch, touched_files, without_files
 from longcat_eval.tasks.swe.predictions import Predictions, read_predictions
@@ -51,7 +51,7 @@ class Patched(msgspec.Struct, frozen=True):
 
 
 class SweTask:
-    """One set of SWE-bench; implements `protocols.Task` and `protocols.Scaffolded`."""
+    """One set of SWE-bench; implements `protocols.Task`, `protocols.Scaffolded` and `protocols.Stocked`."""
 
     agents = tuple(PROFILES)
     scripted: Mapping[str, str] = {}
@@ -93,6 +93,12 @@ class SweTask:
     def reference(self, sample: Sample, repeat: int) -> Mapping[str, Sequence[Message]]:
         """Return an agent that applies the gold patch and hands in."""
         return {"agent": gold_messages(sample.fields["patch"], self.profile.name)}
+
+    def lacks(self, sample: Sample, has_image: Callable[[str], bool]) -> str:
+        """Say how to get the instance's image, where neither the official one nor one built here is there."""
+        official = sample.fields["image"]
+        here = has_image(official) or has_image(built_image(sample.id))
+        return "" if here else no_image(sample.id, official)
 
     async def attempt(self, sample: Sample, ctx: AttemptContext) -> Transcript:
         """Let the agent work on the issue, take its patch, and run the tests on that.

@@ -6,7 +6,7 @@ terminal-bench 1.x (Apache-2.0, the tasks of the card: core 0.1.1) and its succe
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import structs
 
@@ -36,7 +36,7 @@ from longcat_eval.tasks.terminal.trial import Trial
 
 
 class TerminalBench:
-    """One data set of terminal tasks; implements `protocols.Task` and `protocols.Scaffolded`."""
+    """One data set of terminal tasks; implements `protocols.Task`, `Scaffolded` and `Stocked`."""
 
     name = "terminal-bench"
     agents = agents.AGENTS
@@ -92,6 +92,14 @@ class TerminalBench:
         if problems := [*task.problems, *native]:
             raise SandboxError("task_unsupported", f"{sample.id}: {'; '.join(problems)}")
         return task
+
+    def lacks(self, sample: Sample, has_image: Callable[[str], bool]) -> str:
+        """Say why a task cannot run here; images are no matter, since they are built."""
+        try:
+            self.task_of(sample)
+        except SandboxError as error:
+            return str(error)
+        return ""
 
     async def build(self, sample: Sample, sandboxes: Sandboxes) -> Ready:
         """Build a task's images, those of separate tests too; `SandboxError`."""
