@@ -217,7 +217,9 @@ class AttemptRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     """One line of samples.jsonl: an attempt, its verdict, and where its transcript lies.
 
     `tries` numbers the executions of a key from 1; the newest valid row of a key counts. `prompt_tokens` and
-    `completion_tokens` sum over all roles, `cost` (US dollars) is None where a price is unknown.
+    `completion_tokens` sum over all roles, `cost` (US dollars) is None where a price is unknown; `role_costs`
+    splits it where others than the agent were asked. An `unjudged` attempt is whole but for its verdict: the
+    key's next row goes on from it and counts what it counted.
     """
 
     task: str
@@ -234,6 +236,7 @@ class AttemptRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float | None = None
+    role_costs: dict[str, float | None] = {}
     seconds: float = 0.0
     finish_reason: str = ""
     calls: int = 0
@@ -244,6 +247,7 @@ class AttemptRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     offset: int = 0
     length: int = 0
     rescored: str = ""
+    unjudged: bool = False
 
     @property
     def key(self) -> AttemptKey:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from longcat_eval.cli.role_settings import public_line, public_roles
 from longcat_eval.cli.roles import role_record
 from longcat_eval.cli.settings import Resolved, RunSettings
 from longcat_eval.model_backend import urls
@@ -17,7 +18,7 @@ from longcat_eval.runners.plan import PlannedTask, Shard
 from longcat_eval.runners.provenance import invocation
 from longcat_eval.runners.session import Session
 
-SECRET_FLAGS = ("--header", "--base-url", "--user-base-url", "--judge-base-url")
+SECRET_FLAGS = ("--header", "--base-url", "--user-base-url", "--judge-base-url", "--role")
 
 
 def open_session(
@@ -56,6 +57,8 @@ def recorded_settings(resolved: Resolved, models: Mapping[str, ResolvedModel]) -
     chosen = {k: v for k, v in asdict(resolved.settings).items() if v not in (None, [], {}, False, "")}
     for secret in ("header", "base_url", "user_base_url", "judge_base_url"):
         chosen.pop(secret, None)
+    if "roles" in chosen:
+        chosen["roles"] = public_roles(chosen["roles"])
     return {
         **{k: str(v) if isinstance(v, Path) else v for k, v in chosen.items()},
         "origins": resolved.origins,
@@ -79,6 +82,8 @@ def public_argv() -> list[str]:
 
 
 def _public(flag: str, value: str) -> str:
+    if flag == "--role":
+        return public_line(value)
     return "(hidden)" if flag == "--header" else urls.identity(value)
 
 

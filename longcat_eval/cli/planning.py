@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import structs
 
+from longcat_eval.cli.role_settings import free_sampling
 from longcat_eval.cli.settings import RunSettings
 from longcat_eval.errors import EnvironmentUnusableError, UsageError, did_you_mean
 from longcat_eval.model_backend.resolve import ResolvedModel
@@ -25,6 +26,7 @@ def chosen_tasks(settings: RunSettings) -> tuple[list[Task], dict[str, str]]:
     tasks = [load_task(name) for name in names]
     choose_agent(tasks, settings)
     set_limits(tasks, settings.limits)
+    free_sampling(tasks, settings.roles)
     return tasks, missing
 
 

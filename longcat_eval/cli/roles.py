@@ -44,27 +44,29 @@ def agent_options(settings: RunSettings, origins: Mapping[str, str] | None = Non
 
 
 def side_options(settings: RunSettings, role: str, named: str = "") -> ModelOptions:
-    """The user's or the judge's part; nothing of the agent's sampling is in it.
+    """The user's or a judge's part; nothing of the agent's sampling is in it.
 
-    Without a flag a scripted agent plays the other roles too; `named` is the model the authors use.
+    What --role says of it stands over the flags: --user-…, and --judge-… for all that are no user. Without
+    either a scripted agent plays the other roles too; `named` is the model the authors use.
     """
-    model = getattr(settings, f"{role}_model")
-    if model is None and (settings.model or "").startswith(PREFIX):
-        model = settings.model
-    if model is None:
+    flags = "user" if role == "user" else "judge"
+    said = {name: getattr(settings, f"{flags}_{name}") for name in ("model", "base_url", "api_key_env")}
+    own = settings.roles.get(role, {})
+    if "model" in own or "base_url" in own:
+        said = {"model": said["model"] if "model" not in own else None, "base_url": None, "api_key_env": None}
+    said |= {"tool_parser": settings.user_tool_parser} if role == "user" else {}
+    said |= own
+    if said["model"] is None and said["base_url"] is None and (settings.model or "").startswith(PREFIX):
+        said["model"] = settings.model
+    if said["model"] is None and said["base_url"] is None:
         official = f" (its authors use {named})" if named else ""
+        more = "" if role == flags else f" or --role {role}.model=…"
         raise EnvironmentUnusableError(
-            f"this run needs a {role} model; give --{role}-model{official}, and --{role}-base-url where it is"
-            " served"
+            f"this run needs a {role} model; give --{flags}-model{more}{official}, and --{flags}-base-url "
+            "where it is served"
         )
-    return ModelOptions(
-        model=model,
-        base_url=getattr(settings, f"{role}_base_url"),
-        api_key_env=getattr(settings, f"{role}_api_key_env"),
-        tool_parser=settings.user_tool_parser if role == "user" else None,
-        lenient_tools=settings.lenient_tools,
-        **_shared(settings),
-    )
+    origins = dict.fromkeys([*own, *(f"sampling.{name}" for name in own.get("sampling", {}))], "--role")
+    return ModelOptions(**said, lenient_tools=settings.lenient_tools, origins=origins, **_shared(settings))
 
 
 def resolve_roles(given: Resolved, needed: Mapping[str, str]) -> dict[str, ResolvedModel]:
@@ -73,6 +75,12 @@ def resolve_roles(given: Resolved, needed: Mapping[str, str]) -> dict[str, Resol
         return {"agent": of_predictions(given.settings, given.settings.grade_only)}
     options = {"agent": agent_options(given.settings, given.origins)}
     others = {role: named for role, named in needed.items() if role != "agent"}
+    for role in given.settings.roles:
+        if role not in others:
+            there = f"they have {', '.join(others)}" if others else "they have none beside the agent's"
+            raise UsageError(
+                f"--role {role}.…: no task of this run has it{did_you_mean(role, others)}; {there}"
+            )
     options |= {role: side_options(given.settings, role, named) for role, named in others.items()}
     return {role: resolve_model(said, role=role, env=os.environ) for role, said in options.items()}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from longcat_eval.cli.role_settings import merged
 from longcat_eval.errors import UsageError, did_you_mean
 
 WHAT, MODEL, ROLES = "What is run", "The model", "Other roles"
@@ -27,7 +28,10 @@ class RunSettings:
     """What `longcat-eval run` does; sampling and the like come from `--set a.b=c` or a file."""
 
     suite: str | None = setting(
-        None, "--suite", WHAT, "card, agentic, coding, general, math, chinese or smoke (see `tasks list`)."
+        None,
+        "--suite",
+        WHAT,
+        "card, agentic, coding, general, math, chinese, instruction or smoke (see `tasks list`).",
     )
     task: list[str] = setting([], "--task,-t", WHAT, "A benchmark by name; may be given several times.")
     repeats: int | None = setting(
@@ -107,9 +111,16 @@ class RunSettings:
     user_tool_parser: Literal["longcat_xml", "hermes", "none"] | None = setting(
         None, "--user-tool-parser", ROLES, "As --tool-parser, for a user simulator that has tools."
     )
-    judge_model: str | None = setting(None, "--judge-model", ROLES, "The judge's model.")
+    judge_model: str | None = setting(None, "--judge-model", ROLES, "The model of every judge.")
     judge_base_url: str | None = setting(None, "--judge-base-url", ROLES, "The judge's endpoint.")
     judge_api_key_env: str | None = setting(None, "--judge-api-key-env", ROLES, "Variable with its key.")
+    role: list[str] = setting(
+        [],
+        "--role",
+        ROLES,
+        "One setting of one role: judge.sampling.temperature=1, scorer.model=NAME, scorer.base_url=URL, "
+        "extractor.api_key_env=NAME, judge.price.prompt=2.",
+    )
 
     data_dir: Path | None = setting(
         None, "--data-dir", DATA, "Folder with one sub-folder per benchmark, used before the hub."
@@ -172,6 +183,9 @@ class RunSettings:
 
     sampling: dict[str, Any] = setting({}, "", FILE_ONLY, "Sampling parameters by their wire names.")
     extra_body: dict[str, Any] = setting({}, "", FILE_ONLY, "Further fields of the request body.")
+    roles: dict[str, dict[str, Any]] = setting(
+        {}, "", FILE_ONLY, "What --role says, as ROLE: {field: value}."
+    )
     price: dict[str, float] = setting({}, "", FILE_ONLY, "prompt, completion: US dollars per million tokens.")
     local: dict[str, Any] = setting(
         {},
@@ -215,6 +229,7 @@ def resolve(given: dict[str, tuple[Any, str]], file: Path | None) -> Resolved:
     for path, value in (parse_set(text) for text in values.pop("set", [])):
         _put(values, path, value)
         origins[path] = origin_of_set
+    values["roles"] = merged(values.get("roles", {}), values.pop("role", []))
     try:
         return Resolved(TypeAdapter(RunSettings).validate_python(values), origins)
     except ValidationError as error:

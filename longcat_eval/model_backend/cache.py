@@ -29,16 +29,19 @@ DAY = 86400.0
 class CachedModel:
     """Answers from a sqlite file where it can, and keeps every completion of the inner model, never an error.
 
-    A hit is marked `cached`, costs nothing and took no time and no tries. The key is sha256 over (endpoint
-    identity, exact body bytes, repeat, namespace), so k repeats at T > 0 stay k draws. Calls to sqlite are
-    direct: 20 to 200 microseconds each, less than a hop to a thread and back.
+    A hit is marked `cached`, costs nothing and took no time and no tries; `as_paid` gives it as it came, for
+    who was interrupted before it was written down elsewhere. The key is sha256 over (endpoint identity, exact
+    body bytes, repeat, namespace), so k repeats at T > 0 stay k draws. Calls to sqlite are direct: 20 to 200
+    microseconds each, less than a hop to a thread and back.
     """
 
-    def __init__(self, model: Model, path: Path, *, identity: str, namespace: str = "") -> None:
+    def __init__(
+        self, model: Model, path: Path, *, identity: str, namespace: str = "", as_paid: bool = False
+    ) -> None:
         self.model, self.name, self.capabilities = model, model.name, model.capabilities
         self._identity, self._namespace = identity, namespace
         self._db = open_cache(path)
-        self._writable = True
+        self._writable, self._as_paid = True, as_paid
 
     async def complete(self, request: Request) -> Completion:
         """Return the kept completion of this very request, else ask; raises what the inner model raises."""
@@ -52,8 +55,12 @@ class CachedModel:
 
     async def close(self) -> None:
         """Close the file and the inner model."""
-        self._db.close()
+        self.close_file()
         await self.model.close()
+
+    def close_file(self) -> None:
+        """Close the file alone."""
+        self._db.close()
 
     def _get(self, key: bytes) -> Completion | None:
         row = self._db.execute("select value from replies where key = ?", (key,)).fetchone()
@@ -63,6 +70,8 @@ class CachedModel:
             kept = msgspec.json.decode(zstandard.decompress(row[0]), type=Completion)
         except (msgspec.DecodeError, zstandard.ZstdError):
             return None  # written by another version: ask again and overwrite
+        if self._as_paid:
+            return kept
         return msgspec.structs.replace(kept, cached=True, cost=0.0, seconds=0.0, tries=0)
 
     def _put(self, key: bytes, done: Completion) -> None:

@@ -197,7 +197,9 @@ def _no_sampling(name: str | None, preset_name: str | None) -> str:
 
 
 def _flag(role: str, name: str) -> str:
-    return f"--{name}" if role == "agent" else f"--{role}-{name}"
+    if role == "agent":
+        return f"--{name}"
+    return f"--{role}-{name}" if role in ("user", "judge") else f"--role {role}.{name.replace('-', '_')}"
 
 
 def _host(endpoint: str) -> str:

@@ -14,7 +14,8 @@ AGENT, NO_PARSER = "agent", "none"
 def conditions(manifest: Manifest, task: str) -> dict[str, str]:
     """The other roles with what they were asked at, the limits, and with tools how their calls are read.
 
-    `{"user": "gpt-4.1-2025-04-14 (temperature 0)", "max_steps": "200", "parser": "longcat_xml lenient"}`;
+    `{"user": "gpt-4.1-2025-04-14 (temperature 0)", "max_steps": "200", "parser": "longcat_xml lenient"}`,
+    a judge also with the start of its prompts' sha256;
     empty for a benchmark without other roles, limits and tools. The agent's sampling is its own.
     """
     protocol = manifest.tasks[task].protocol
@@ -25,6 +26,8 @@ def conditions(manifest: Manifest, task: str) -> dict[str, str]:
     for name, role in others.items():
         first = manifest.first_requests.get(f"{task}/{name}")
         said[name] = _asked(role, protocol.role_sampling.get(name, {}), first)
+        if name in protocol.judges:
+            said[name] += f" by prompts {protocol.judges[name].prompt_hash[:12]}"
     said |= {name: text_of(value) for name, value in sorted(protocol.limits.items())}
     if protocol.tools:
         if (agent := manifest.roles.get(AGENT)) is not None:

@@ -1,9 +1,10 @@
 """Budgets that end a run cleanly: money, time, tokens."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from longcat_eval.records import AttemptRow
+from longcat_eval.records import AttemptKey, AttemptRow
 
 
 @dataclass
@@ -20,10 +21,19 @@ class Budget:
     tokens: int = 0
     started: float = field(default_factory=time.monotonic)
 
-    def spend(self, row: AttemptRow) -> None:
-        """Count one attempt, valid or not: it was paid for."""
-        self.cost += row.cost or 0.0
-        self.tokens += row.prompt_tokens + row.completion_tokens
+    def spend(self, row: AttemptRow, since: AttemptRow | None = None) -> None:
+        """Count one attempt, valid or not: it was paid for; `since` is the row that it goes on from."""
+        self.cost += (row.cost or 0.0) - ((since.cost or 0.0) if since else 0.0)
+        self.tokens += tokens_of(row) - (tokens_of(since) if since else 0)
+
+    def spend_all(self, rows: Iterable[AttemptRow]) -> None:
+        """Count what stands in a run directory."""
+        unjudged: dict[AttemptKey, AttemptRow] = {}
+        for row in sorted(rows, key=lambda r: r.time):
+            if not row.rescored:
+                self.spend(row, unjudged.pop(row.key, None))
+                if row.unjudged:
+                    unjudged[row.key] = row
 
     def exhausted(self) -> str:
         """Why nothing new may start, or an empty string."""
@@ -39,3 +49,8 @@ class Budget:
     def overdue(self, grace: float) -> bool:
         """Whether the time budget ended more than `grace` seconds ago."""
         return self.max_seconds is not None and time.monotonic() - self.started > self.max_seconds + grace
+
+
+def tokens_of(row: AttemptRow) -> int:
+    """Prompt and completion tokens together."""
+    return row.prompt_tokens + row.completion_tokens

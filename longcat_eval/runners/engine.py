@@ -15,14 +15,16 @@ from msgspec import structs
 from longcat_eval.errors import EnvironmentUnusableError, LongcatEvalError
 from longcat_eval.model_backend.role import Role
 from longcat_eval.protocols import ModelError, SandboxError, Sandboxes, Workers
-from longcat_eval.records import OUTCOMES, AttemptRow, Outcome, Score, Transcript
+from longcat_eval.records import OUTCOMES, AttemptRow, Call, Outcome, Score, Transcript
 from longcat_eval.runners.budget import Budget
 from longcat_eval.runners.context import Context, RequestListener
 from longcat_eval.runners.events import AttemptFinished, Listener
+from longcat_eval.runners.judging import NULL_VERDICT
 from longcat_eval.runners.plan import WorkItem
-from longcat_eval.runners.store import RunWriter
+from longcat_eval.runners.store import RunWriter, read_transcript
 
 ALIKE_FAILURES = 20
+NOT_JUDGED = "not_judged"
 GRACE_SECONDS = 30.0
 
 
@@ -99,6 +101,8 @@ class Engine:
         for end in [self._fatal, *ends]:
             if end is not None and not isinstance(end, asyncio.CancelledError):
                 raise end
+        if self.breaker.alike.endswith(NULL_VERDICT):
+            return self.stopped  # a judge that cannot decide a few leaves them without a verdict
         if self.breaker.alike and self.kept == 0 and not self.stopped:
             raise self.breaker.error()
         return self.stopped
@@ -135,6 +139,7 @@ class Engine:
 
     async def _attempt(self, item: WorkItem) -> tuple[Transcript, Score, bool]:
         """Make one attempt; the flag says whether trying it again now makes sense."""
+        kept = read_transcript(self.store.path, item.kept) if item.kept else None
         context = Context(
             item.key,
             self.roles,
@@ -143,40 +148,57 @@ class Engine:
             self.workers,
             self.on_request(item.key.task),
             self.sandboxes,
+            tries=item.tries,
+            kept=kept,
         )
-        again = True
+        again, whole = True, kept is not None
         try:
-            transcript = await item.task.attempt(item.sample, context)
+            transcript = context.transcript() if kept else await item.task.attempt(item.sample, context)
+            if item.task.protocol.judges and not whole:
+                self._keep_unjudged(item, transcript)
+                whole = True
             score = await item.task.score(item.sample, transcript, context)
         except ModelError as error:
             transcript = context.transcript()
-            score = self._failure(transcript, error.outcome, error.reason, str(error))
+            score = self._failure(transcript, whole, error.outcome, error.reason, str(error))
             self.breaker.failed(item, error)
             again = not error.alike
         except SandboxError as error:
             transcript = context.transcript()
-            score = self._failure(transcript, Outcome.SANDBOX_ERROR, error.reason, str(error))
+            score = self._failure(transcript, whole, Outcome.SANDBOX_ERROR, error.reason, str(error))
         except LongcatEvalError:
             raise
         except Exception as error:  # noqa: BLE001 - the one net: a bug in one attempt must not end a run of hours
             transcript = context.transcript()
             where = "".join(traceback.format_exception(error)[-3:])
-            score = self._failure(transcript, Outcome.HARNESS_ERROR, type(error).__name__, where)
+            score = self._failure(transcript, whole, Outcome.HARNESS_ERROR, type(error).__name__, where)
         else:
             self.breaker.succeeded()
         return transcript, score, again and OUTCOMES[score.outcome].retried and not item.again
 
+    def _keep_unjudged(self, item: WorkItem, transcript: Transcript) -> None:
+        """Keep an attempt before its judges are asked, so that a kill loses nothing of it."""
+        transcript.unjudged = "its judges had not been asked when the run ended"
+        score = Score(None, Outcome.JUDGE_ERROR, NOT_JUDGED)
+        self.store.append(make_row(item, transcript, score), transcript)
+        transcript.unjudged = ""
+
     @staticmethod
-    def _failure(transcript: Transcript, outcome: Outcome, reason: str, message: str) -> Score:
-        transcript.outcome, transcript.reason, transcript.error = outcome, reason, message
+    def _failure(transcript: Transcript, whole: bool, outcome: Outcome, reason: str, message: str) -> Score:
+        """What a failure makes of an attempt; a whole one stays as it ended, and lacks its verdict alone."""
+        if whole:
+            transcript.unjudged = message
+        else:
+            transcript.outcome, transcript.reason, transcript.error = outcome, reason, message
         return Score(0.0 if outcome.valid else None, outcome, reason)
 
     def _keep(self, item: WorkItem, transcript: Transcript, score: Score, retry: bool) -> None:
         row = self.store.append(make_row(item, transcript, score), transcript)
         self.kept += score.outcome.valid
-        self.budget.spend(row)
+        self.budget.spend(row, item.kept)
         if retry:
-            self._retries.append(replace(item, tries=item.tries + 1, again=True))
+            kept = row if row.unjudged else None
+            self._retries.append(replace(item, tries=item.tries + 1, again=True, kept=kept))
         self.emit(AttemptFinished(row, retry))
         if self.breaker.open and self._fatal is None:
             self._fatal = self.breaker.error()
@@ -188,7 +210,7 @@ class Engine:
 def make_row(item: WorkItem, transcript: Transcript, score: Score) -> AttemptRow:
     """The line of samples.jsonl for one attempt."""
     completions = [call.completion for call in transcript.calls]
-    costs = [c.cost for c in completions]
+    roles = list(dict.fromkeys(call.role for call in transcript.calls))
     last = transcript.last
     return AttemptRow(
         task=item.key.task,
@@ -199,11 +221,22 @@ def make_row(item: WorkItem, transcript: Transcript, score: Score) -> AttemptRow
         **structs.asdict(score),
         prompt_tokens=sum(c.usage.prompt_tokens for c in completions),
         completion_tokens=sum(c.usage.completion_tokens for c in completions),
-        cost=None if None in costs or not costs else sum(c for c in costs if c is not None),
+        cost=cost_of(transcript.calls),
+        role_costs={role: cost_of(c for c in transcript.calls if c.role == role) for role in roles}
+        if len(roles) > 1
+        else {},
         seconds=round(sum(c.seconds for c in completions), 6),
         finish_reason=last.finish_reason if last else "",
         calls=len(completions),
         cached=sum(c.cached for c in completions),
-        error=transcript.error[:500],
+        error=(transcript.unjudged or transcript.error)[:500],
         time=datetime.now(UTC).isoformat(),
+        unjudged=bool(transcript.unjudged),
     )
+
+
+def cost_of(calls: Iterable[Call]) -> float | None:
+    """What calls cost in US dollars together, None if there are none or one of them has no price."""
+    costs = [call.completion.cost for call in calls]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known and len(known) == len(costs) else None

@@ -24,7 +24,7 @@ from longcat_eval.runners.plan import PlannedTask
 
 PROBED_SAMPLES = 50
 CHARACTERS_PER_TOKEN = 4.0
-AGENT, JUDGE, ALL_ROLES = "agent", "judge", "all roles"
+AGENT, ALL_ROLES = "agent", "all roles"
 
 
 class RoleEstimate(NamedTuple):
@@ -111,7 +111,7 @@ async def _probe(part: PlannedTask, sample: Sample, workers: Workers) -> Countin
         return model
     try:
         transcript = await task.attempt(sample, context)
-        if JUDGE in roles:
+        if task.protocol.judges:
             await task.score(sample, transcript, context)
     except ModelError:
         pass  # the reference ended before the attempt did: what was asked until then is counted

@@ -1,11 +1,12 @@
 """What is to be done: which samples of which tasks, how often, and what that will take."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from longcat_eval.errors import UsageError, did_you_mean
 from longcat_eval.protocols import Task
-from longcat_eval.records import AttemptKey, Dataset, Sample
+from longcat_eval.records import AttemptKey, AttemptRow, Dataset, Sample
 from longcat_eval.runners.manifest import DatasetRecord, TaskRecord
 from longcat_eval.runners.seeds import shard_of
 
@@ -57,13 +58,17 @@ class PlannedTask:
 
 @dataclass(frozen=True)
 class WorkItem:
-    """One attempt to make; `tries` numbers the executions of its key, `again` marks this start's second."""
+    """One attempt to make; `tries` numbers the executions of its key, `again` marks this start's second.
+
+    `kept` is the row of a whole attempt that only has to be judged.
+    """
 
     task: Task
     sample: Sample
     key: AttemptKey
     tries: int = 1
     again: bool = False
+    kept: AttemptRow | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,7 @@ def work_items(
     done: set[AttemptKey],
     tries: dict[AttemptKey, int],
     shard: Shard | None,
+    kept: Mapping[AttemptKey, AttemptRow] = MappingProxyType({}),
 ) -> Iterator[WorkItem]:
     """Every attempt that is still to be made: task by task, all samples once before any is repeated."""
     for part in planned:
@@ -120,4 +126,4 @@ def work_items(
             for sample in mine:
                 key = AttemptKey(part.task.name, sample.id, repeat)
                 if key not in done:
-                    yield WorkItem(part.task, sample, key, tries.get(key, 0) + 1)
+                    yield WorkItem(part.task, sample, key, tries.get(key, 0) + 1, kept=kept.get(key))

@@ -10,9 +10,10 @@ import msgspec
 
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.model_backend.role import Role
-from longcat_eval.protocols import Task, Workers
-from longcat_eval.records import AttemptRow, Sample, TaskProtocol
+from longcat_eval.protocols import ModelError, Task, Workers
+from longcat_eval.records import AttemptRow, Completion, Request, Sample, TaskProtocol
 from longcat_eval.runners.context import Context
+from longcat_eval.runners.manifest import RoleRecord
 from longcat_eval.runners.store import (
     RunData,
     RunWriter,
@@ -28,9 +29,12 @@ AT_ONCE = 64
 async def rescore(
     run: RunData, tasks: Mapping[str, tuple[Task, Mapping[str, Sample]]], workers: Workers
 ) -> list[tuple[AttemptRow, AttemptRow]]:
-    """Score every valid row of `tasks` again; return (old, new) pairs."""
+    """Score every valid row of `tasks` again; return (old, new) pairs.
+
+    What judges said is read again; an attempt without a verdict may get one from it.
+    """
     gate = asyncio.Semaphore(AT_ONCE)
-    chosen = [row for row in run.rows if row.outcome.valid and row.task in tasks]
+    chosen = [row for row in run.rows if (row.outcome.valid or row.unjudged) and row.task in tasks]
 
     async def one(row: AttemptRow) -> tuple[AttemptRow, AttemptRow]:
         task, samples = tasks[row.task]
@@ -39,7 +43,7 @@ async def rescore(
                 f"{row.task} sample {row.sample} is not in today's data; give the data of the run"
             )
         async with gate:
-            return row, await _score_again(run.path, row, task, samples[row.sample], workers)
+            return row, await _score_again(run, row, task, samples[row.sample], workers)
 
     return list(await asyncio.gather(*(one(row) for row in chosen)))
 
@@ -66,23 +70,71 @@ def keep(
         manifest = read_manifest(name)
         for task in manifest.tasks.keys() & protocols.keys():
             record = manifest.tasks[task]
-            record.protocol = msgspec.structs.replace(record.protocol, grader=protocols[task].grader)
+            judges = {**record.protocol.judges, **protocols[task].judges}
+            record.protocol = msgspec.structs.replace(
+                record.protocol, grader=protocols[task].grader, judges=judges
+            )
         write_manifest(name, manifest)
 
 
 async def _score_again(
-    path: Path, row: AttemptRow, task: Task, sample: Sample, workers: Workers
+    run: RunData, row: AttemptRow, task: Task, sample: Sample, workers: Workers
 ) -> AttemptRow:
-    transcript = read_transcript(path, row)
-    context = Context(row.key, dict[str, Role](), task.protocol, 0, workers, _no_requests)
-    score = await task.score(sample, transcript, context)
+    asked = run.manifest.tasks[row.task].protocol.role_sampling
+    context = Context(
+        row.key,
+        {name: recorded_role(run.manifest.roles[name], name) for name in task.protocol.judges},
+        msgspec.structs.replace(task.protocol, role_sampling=asked),
+        run.manifest.seed,
+        workers,
+        _unheard,
+        tries=row.tries,
+        kept=read_transcript(run.path, row),
+    )
+    try:
+        score = await task.score(sample, context.transcript(), context)
+    except (ModelError, EnvironmentUnusableError):
+        if row.unjudged:
+            return row
+        raise
     return msgspec.structs.replace(
         row,
         **msgspec.structs.asdict(score),
         time=datetime.now(UTC).isoformat(),
         rescored=task.protocol.grader,
+        unjudged=False,
     )
 
 
-def _no_requests(role: str, request: Any) -> None:
-    raise EnvironmentUnusableError(f"rescoring this task needs the {role} model")
+class Absent:
+    """A model that is only spoken of: what it said stands in transcripts."""
+
+    capabilities: frozenset[str] = frozenset({"chat", "tools"})
+
+    def __init__(self, name: str, role: str) -> None:
+        self.name, self.role = name, role
+
+    async def complete(self, request: Request) -> Completion:
+        """Refuse."""
+        raise EnvironmentUnusableError(
+            f"{request.meta.key}: {self.name} was not asked in this run what this version asks its "
+            f"{self.role}: give --judge-model, and -o for a directory of new verdicts"
+        )
+
+    async def close(self) -> None:
+        """Nothing to release."""
+
+
+def recorded_role(record: RoleRecord, role: str) -> Role:
+    """A role as a manifest has it, for the requests it made; its model is absent."""
+    return Role(
+        Absent(record.name, role),
+        record.served_name or record.name,
+        record.sampling,
+        context_length=record.context_length,
+        max_tokens=record.max_tokens,
+    )
+
+
+def _unheard(role: str, request: Any) -> None:
+    """Rescoring sends nothing."""

@@ -10,10 +10,11 @@ from longcat_eval.protocols import Sandboxes, Workers
 from longcat_eval.records import AttemptKey, AttemptRow, Request
 from longcat_eval.runners.budget import Budget
 from longcat_eval.runners.context import NoSandboxes, RequestListener
-from longcat_eval.runners.engine import Engine
+from longcat_eval.runners.engine import NOT_JUDGED, Engine
 from longcat_eval.runners.events import Listener, RunEnded, RunStarted
 from longcat_eval.runners.identity import differences
 from longcat_eval.runners.manifest import Manifest
+from longcat_eval.runners.paid_replies import PaidReplies
 from longcat_eval.runners.plan import PlannedTask, Shard, work_items
 from longcat_eval.runners.store import (
     RunWriter,
@@ -21,6 +22,7 @@ from longcat_eval.runners.store import (
     manifest_files,
     read_manifest,
     read_rows,
+    unjudged,
 )
 
 
@@ -85,11 +87,11 @@ class Session:
         `complete` then says whether every attempt that is ours to make has a valid result.
         """
         done = [row for row in counting_rows(self.rows) if row.outcome.valid]
-        for row in self.rows:
-            if not row.rescored:
-                budget.spend(row)
+        budget.spend_all(self.rows)
+        judges = {role for part in planned for role in part.task.protocol.judges}
+        paid = PaidReplies(self.path, self.shard.name if self.shard else None)
         self.engine = Engine(
-            roles,
+            paid.keeping(roles, judges, self.manifest.roles),
             self.store,
             workers,
             sandboxes or NoSandboxes(),
@@ -100,12 +102,15 @@ class Session:
             self._request_listener,
         )
         emit(RunStarted(self._expected(planned), done))
-        keys, tries = {row.key for row in done}, _tries(self.rows)
-        items = list(work_items(planned, done=keys, tries=tries, shard=self.shard))
+        keys, tries, kept = {row.key for row in done}, _tries(self.rows), unjudged(self.rows)
+        items = list(work_items(planned, done=keys, tries=tries, shard=self.shard, kept=kept))
         stopped = budget.exhausted() if items else ""
-        if not stopped:
-            stopped = await self.engine.run(items)
-        self.complete = self.engine.kept == len(items)
+        try:
+            if not stopped:
+                stopped = await self.engine.run(items)
+            self.complete = self.engine.kept == len(items)
+        finally:
+            paid.close(whole=self.complete)
         emit(RunEnded(stopped))
         return stopped
 
@@ -127,5 +132,6 @@ class Session:
 def _tries(rows: list[AttemptRow]) -> dict[AttemptKey, int]:
     tries: dict[AttemptKey, int] = {}
     for row in rows:
-        tries[row.key] = max(tries.get(row.key, 0), row.tries)
+        if row.reason != NOT_JUDGED:
+            tries[row.key] = max(tries.get(row.key, 0), row.tries)
     return tries

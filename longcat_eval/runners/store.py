@@ -187,6 +187,11 @@ def counting_rows(rows: Iterable[AttemptRow]) -> list[AttemptRow]:
     return [best[key] for key in sorted(best)]
 
 
+def unjudged(rows: Iterable[AttemptRow]) -> dict[AttemptKey, AttemptRow]:
+    """The newest attempt of each key that lacks nothing but its verdict."""
+    return {row.key: row for row in sorted(rows, key=lambda r: r.time) if row.unjudged}
+
+
 def read_transcript(path: Path, row: AttemptRow) -> Transcript:
     """Read the transcript of one row from the run directory `path`."""
     with (path / row.file).open("rb") as file:

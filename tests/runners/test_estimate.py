@@ -10,7 +10,7 @@ from toy import NoWorkers, ToyTask
 from toy_dialogue import GREETING, LOOK_UP, STOP, ToyDialogue
 
 from longcat_eval.protocols import AttemptContext, DataOptions, ModelError
-from longcat_eval.records import AttemptRow, Message, Outcome, Sample, Score, Transcript
+from longcat_eval.records import AttemptRow, JudgeRules, Message, Outcome, Sample, Score, Transcript
 from longcat_eval.runners.estimate import (
     ALL_ROLES,
     CHARACTERS_PER_TOKEN,
@@ -138,6 +138,8 @@ async def test_a_judge_is_asked_when_an_attempt_is_scored() -> None:
             return Score(1.0, Outcome.ANSWERED)
 
     task = Judged()
-    task.protocol = structs.replace(task.protocol, roles=("agent", "judge"))
+    task.protocol = structs.replace(
+        task.protocol, roles=("agent", "judge"), judges={"judge": JudgeRules("", 1, 9)}
+    )
     judge = (await by_role(task))["judge"]
     assert (judge.requests, judge.prompt_tokens) == (1.0, len("is it right?") / CHARACTERS_PER_TOKEN)
