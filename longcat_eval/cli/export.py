@@ -1,71 +1,141 @@
 """`longcat-eval export`: what a run made, in the words of other tools."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import typer
 
-from longcat_eval.errors import EnvironmentUnusableError, ExitCode, UsageError
-from longcat_eval.runners.store import RunData, read_run, read_transcript
-from longcat_eval.tasks.swe.predictions import write_predictions
-
-FORMATS = ("swebench",)
-SWE = "swe-bench-"
-
-
-class Exported(NamedTuple):
-    """Predictions of a run, and what is to be said of them."""
-
-    records: list[tuple[str, str]]
-    without_patch: int
-    damaged: list[str]
+from longcat_eval.cli.export_swebench import export_swebench
+from longcat_eval.errors import EnvironmentUnusableError, ExitCode, UsageError, did_you_mean
+from longcat_eval.reports.exports.output import Encoder
+from longcat_eval.reports.exports.source import Source, source
+from longcat_eval.runners.store import RunData, read_run
 
 
-def export_run(path: Path, format: str, output: Path, task: str | None, repeat: int) -> int:
-    """Write the patches of one repeat of a SWE-bench run as predictions that any harness grades."""
-    if format not in FORMATS:
-        raise UsageError(f"no format {format!r}: {', '.join(FORMATS)}")
+class ExportOptions(NamedTuple):
+    """What is asked for beside run, format and output; `repeat` is for swebench alone."""
+
+    tasks: tuple[str, ...] = ()
+    repeat: int | None = None
+    texts: bool = True
+    model_id: str | None = None
+    organization: str | None = None
+    relationship: str | None = None
+
+
+Writer = Callable[[Source, Path, Encoder, ExportOptions], list[Path]]
+
+
+def _inspect(found: Source, output: Path, encode: Encoder, options: ExportOptions) -> list[Path]:
+    from longcat_eval.reports.exports.inspect_log import ZIP, export_inspect
+
+    return export_inspect(found, output, encode, ZIP)
+
+
+def _inspect_json(found: Source, output: Path, encode: Encoder, options: ExportOptions) -> list[Path]:
+    from longcat_eval.reports.exports.inspect_log import JSON, export_inspect
+
+    return export_inspect(found, output, encode, JSON)
+
+
+def _lm_eval(found: Source, output: Path, encode: Encoder, options: ExportOptions) -> list[Path]:
+    from longcat_eval.reports.exports.lm_eval import export_lm_eval
+
+    return export_lm_eval(found, output, encode)
+
+
+def _eee(found: Source, output: Path, encode: Encoder, options: ExportOptions) -> list[Path]:
+    from longcat_eval.reports.exports.every_eval_ever import Evaluator, export_eee
+
+    return export_eee(found, output, encode, Evaluator(options.organization, options.relationship))
+
+
+def _hf(found: Source, output: Path, encode: Encoder, options: ExportOptions) -> list[Path]:
+    from longcat_eval.reports.exports.hugging_face import export_eval_results
+
+    return export_eval_results(found, output, encode)
+
+
+def _model_index(found: Source, output: Path, encode: Encoder, options: ExportOptions) -> list[Path]:
+    from longcat_eval.reports.exports.model_card import export_model_index
+
+    return export_model_index(found, output, encode)
+
+
+def _parquet(found: Source, output: Path, encode: Encoder, options: ExportOptions) -> list[Path]:
+    from longcat_eval.reports.exports.parquet import export_parquet
+
+    return export_parquet(found, output, encode)
+
+
+SWEBENCH = "swebench"
+WRITERS: Mapping[str, Writer] = {
+    "inspect": _inspect,
+    "inspect-json": _inspect_json,
+    "lm-eval": _lm_eval,
+    "eee": _eee,
+    "hf": _hf,
+    "model-index": _model_index,
+    "parquet": _parquet,
+}
+WITH_TEXTS = ("inspect", "inspect-json", "lm-eval", "eee")
+"""Formats that hold questions and replies."""
+EVALUATOR = ("eee",)
+"""Formats that say who ran the evaluation."""
+
+
+def export_run(path: Path, format: str, output: Path, options: ExportOptions) -> int:
+    """Write a run in another tool's format; every file is whole or absent."""
+    known = (SWEBENCH, *WRITERS)
+    if format not in known:
+        raise UsageError(f"no format {format!r}{did_you_mean(format, known)}: {', '.join(known)}")
+    _check(format, options)
     run = read_run(path)
-    name = _task(run, task)
-    found = read_patches(run, name, repeat)
-    if not found.records:
-        raise UsageError(f"{path} holds no attempts of {name} in repeat {repeat}")
     try:
-        write_predictions(output, found.records, run.manifest.model)
+        if format == SWEBENCH:
+            return export_swebench(run, output, options.tasks, options.repeat or 0)
+        return _export(run, format, output, options)
     except OSError as error:
-        raise EnvironmentUnusableError(f"cannot write {output}: {error.strerror}") from None
-    typer.echo(f"{len(found.records)} predictions in {output}, {found.without_patch} of them empty")
-    for instance in found.damaged:
-        typer.echo(f"note: the patch of {instance} is no UTF-8, which the format cannot hold")
+        where = error.filename or output
+        raise EnvironmentUnusableError(f"cannot write {where}: {error.strerror}") from None
+
+
+def _check(format: str, options: ExportOptions) -> None:
+    """Refuse what another format would need, instead of passing it over."""
+    if options.repeat is not None and format != SWEBENCH:
+        raise UsageError(f"--repeat is for {SWEBENCH}: {format} holds every repeat")
+    if not options.texts and format not in WITH_TEXTS:
+        raise UsageError(f"--no-texts is for {', '.join(WITH_TEXTS)}: {format} holds no texts")
+    given = {"--organization": options.organization, "--relationship": options.relationship}
+    for flag, value in given.items():
+        if value is not None and format not in EVALUATOR:
+            raise UsageError(f"{flag} is for {', '.join(EVALUATOR)}, not {format}")
+
+
+def _export(run: RunData, format: str, output: Path, options: ExportOptions) -> int:
+    encode = Encoder()
+    found = source(run, list(options.tasks), options.model_id, options.texts)
+    written = WRITERS[format](found, output, encode, options)
+    for file in written:
+        typer.echo(str(file))
+    for note in _notes(found, format, encode, options):
+        typer.echo(f"note: {note}", err=True)
     return ExitCode.OK
 
 
-def read_patches(run: RunData, task: str, repeat: int) -> Exported:
-    """The patches as the agent left them, also of attempts whose tests could not be run."""
-    found = Exported([], 0, [])
-    empty = 0
-    for row in run.rows:
-        if row.task != task or row.repeat != repeat:
-            continue
-        artifacts = read_transcript(run.path, row).artifacts
-        patch = str(artifacts.get("patch", ""))
-        if not row.outcome.valid and not patch:
-            continue
-        empty += not patch
-        found.records.append((row.sample, patch))
-        if not artifacts.get("patch_lossless", True):
-            found.damaged.append(row.sample)
-    return found._replace(without_patch=empty)
-
-
-def _task(run: RunData, given: str | None) -> str:
-    there = [name for name in run.manifest.tasks if name.startswith(SWE)]
-    if given is not None:
-        if given not in there:
-            raise UsageError(f"{run.path} has no SWE-bench task {given!r}: {', '.join(there) or 'none'}")
-        return given
-    if len(there) != 1:
-        raise UsageError(
-            f"say which with --task: {', '.join(there)}" if there else f"{run.path} has no patches"
+def _notes(found: Source, format: str, encode: Encoder, options: ExportOptions) -> list[str]:
+    notes = [
+        f"{each.name}: {each.result.attempts - each.result.valid:,} of {each.result.attempts:,} attempts "
+        f"have no verdict; the score is over the others"
+        for each in found.benchmarks
+        if not each.result.complete
+    ]
+    if encode.hidden:
+        notes.append(f"{encode.hidden} texts that look like credentials are written as ***")
+    if format in WITH_TEXTS and options.texts:
+        notes.append(
+            "the files hold questions and replies; where a benchmark's terms forbid to publish them, "
+            "use --no-texts"
         )
-    return there[0]
+    return notes

@@ -39,7 +39,11 @@ Runs = Annotated[
     list[Path] | None, typer.Argument(metavar="[RUN…]", help="Run directories; default: the latest.")
 ]
 Compare = Annotated[
-    str | None, typer.Option(help="Published columns: kimi,qwen3-next,gemini,longcat, comma separated.")
+    str | None,
+    typer.Option(
+        help="Published columns (kimi,qwen3-next,gemini,longcat) and other tools' results "
+        "(inspect:PATH, lm-eval:PATH, eee:PATH), comma separated."
+    ),
 ]
 DataDir = Annotated[Path | None, typer.Option(help="Folder with one sub-folder per benchmark.")]
 Tau2Src = Annotated[
@@ -179,15 +183,37 @@ def merge(
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file; .jsonl gives a line each.")],
-    format: Annotated[str, typer.Option("--format", "-f", help="swebench: predictions.")] = "swebench",
-    task: Annotated[str | None, typer.Option("--task", "-t", help="Where the run has several.")] = None,
-    repeat: Annotated[int, typer.Option(help="The repeat to export.")] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file or folder to write.")],
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            help="inspect (.eval logs), inspect-json, lm-eval, eee (Every Eval Ever), hf (.eval_results), "
+            "model-index (a model card), parquet, or swebench: predictions.",
+        ),
+    ] = "swebench",
+    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only this task.")] = None,
+    repeat: Annotated[
+        int | None, typer.Option(help="swebench: the repeat to export; default 0.", min=0)
+    ] = None,
+    no_texts: Annotated[
+        bool, typer.Option("--no-texts", help="Scores alone: no questions, no replies.")
+    ] = False,
+    model_id: Annotated[
+        str | None, typer.Option(help="The model's name on the Hugging Face hub: organisation/name.")
+    ] = None,
+    organization: Annotated[str | None, typer.Option(help="eee: who ran the evaluation.")] = None,
+    relationship: Annotated[
+        str | None,
+        typer.Option(help="eee: theirs to the model: first_party, third_party, collaborative or other."),
+    ] = None,
 ) -> None:
-    """Write the patches of a SWE-bench run as predictions, for --grade-only or any other harness."""
-    from longcat_eval.cli.export import export_run
+    """Write a run in another tool's format: Inspect, lm-eval, Every Eval Ever, Hugging Face, parquet."""
+    from longcat_eval.cli.export import ExportOptions, export_run
 
-    raise typer.Exit(export_run(run, format, output, task, repeat))
+    options = ExportOptions(tuple(task or ()), repeat, not no_texts, model_id, organization, relationship)
+    raise typer.Exit(export_run(run, format, output, options))
 
 
 @app.command()

@@ -1,0 +1,174 @@
+"""What every export draws on: one benchmark of a run at a time, its attempts read one by one."""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from longcat_eval import __version__
+from longcat_eval.errors import UsageError
+from longcat_eval.model_backend.presets import load_presets
+from longcat_eval.records import AttemptRow, Transcript
+from longcat_eval.reports.rows import ResultRow, result_rows
+from longcat_eval.runners.manifest import RoleRecord, TaskRecord
+from longcat_eval.runners.store import RunData, read_transcript
+
+AGENT = "agent"
+TOOL = "longcat-eval"
+EPOCH = "1970-01-01T00:00:00+00:00"
+HUB_SOURCE = re.compile(r"\bhub ([\w.-]+/[\w.-]+)")
+
+
+class Attempt(NamedTuple):
+    """One attempt; `transcript` is None where texts stay out, or none was kept."""
+
+    row: AttemptRow
+    transcript: Transcript | None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it has a verdict."""
+        return self.row.value is not None and self.row.outcome.valid
+
+
+class Benchmark(NamedTuple):
+    """One benchmark of a run with its result; `rows` are sorted by sample and repeat."""
+
+    name: str
+    record: TaskRecord
+    result: ResultRow
+    rows: list[AttemptRow]
+    run: Path
+    texts: bool = True
+
+    @property
+    def hub_repo(self) -> str | None:
+        """The dataset's repository on the Hugging Face hub, where the data came from there."""
+        found = HUB_SOURCE.search(self.record.dataset.source)
+        return found[1] if found else None
+
+    @property
+    def value(self) -> float | None:
+        """The score as a share."""
+        return None if self.result.value is None else self.result.value / 100
+
+    @property
+    def stderr(self) -> float | None:
+        """The standard error over questions as a share; None where the headline is no mean over them."""
+        se = self.result.se_questions
+        return None if se is None or self.result.ci_low is None else se / 100
+
+    def attempts(self) -> Iterator[Attempt]:
+        """Every attempt; `UsageError` where a transcript cannot be read."""
+        for row in self.rows:
+            yield Attempt(row, self._transcript(row))
+
+    def questions(self) -> Iterator[list[Attempt]]:
+        """The attempts of one question at a time."""
+        for _, group in itertools.groupby(self.attempts(), key=lambda attempt: attempt.row.sample):
+            yield list(group)
+
+    def _transcript(self, row: AttemptRow) -> Transcript | None:
+        if not self.texts or not row.file:
+            return None
+        import zstandard
+
+        try:
+            return read_transcript(self.run, row)
+        except (OSError, msgspec.DecodeError, zstandard.ZstdError) as error:
+            raise UsageError(
+                f"the transcript of {row.key} in {self.run / row.file} cannot be read ({error}); "
+                f"restore the file, or leave texts out with --no-texts"
+            ) from None
+
+
+class Source(NamedTuple):
+    """A run to be exported: whose model, when, and its benchmarks in the manifest's order.
+
+    `model_id` is the model's name on the Hugging Face hub where it is known, else the name it is served as.
+    """
+
+    run: RunData
+    benchmarks: tuple[Benchmark, ...]
+    model_id: str
+    started: str
+    ended: str
+
+    @property
+    def model(self) -> str:
+        """The model as the run names it."""
+        return self.run.manifest.model
+
+    @property
+    def agent(self) -> RoleRecord | None:
+        """The model under test."""
+        return self.run.manifest.roles.get(AGENT)
+
+    @property
+    def sampling(self) -> Mapping[str, Any]:
+        """What the model was sampled at, under the names on the wire."""
+        return self.agent.sampling if self.agent is not None else {}
+
+    @property
+    def version(self) -> str:
+        """The version of longcat-eval that made the run's newest part."""
+        starts = self.run.manifest.invocations
+        return starts[-1].version if starts else __version__
+
+    def role_model(self, role: str) -> str:
+        """The name a role's model is served as."""
+        record = self.run.manifest.roles.get(role)
+        return (record.served_name or record.name) if record is not None else role
+
+    def identifier(self, *words: str) -> str:
+        """A name that equal runs share: 64 hex digits over the scores and `words`."""
+        scores = [(each.name, each.result.scores_sha256) for each in self.benchmarks]
+        return sha256(msgspec.json.encode([self.model, self.started, scores, words])).hexdigest()
+
+
+def source(
+    run: RunData, tasks: list[str] | None = None, model_id: str | None = None, texts: bool = True
+) -> Source:
+    """The run, or those `tasks` of it; `UsageError` for an unknown one and for a run without attempts."""
+    there = run.manifest.tasks
+    if unknown := [name for name in tasks or () if name not in there]:
+        raise UsageError(f"{run.path} has no task {unknown[0]!r}: {', '.join(there) or 'none'}")
+    rows: dict[str, list[AttemptRow]] = {name: [] for name in there}
+    for row in run.rows:
+        if row.task in rows:
+            rows[row.task].append(row)
+    chosen = tuple(
+        Benchmark(result.task, there[result.task], result, rows[result.task], run.path, texts)
+        for result in result_rows(run)
+        if rows[result.task] and (not tasks or result.task in tasks)
+    )
+    if not chosen:
+        raise UsageError(f"{run.path} holds no attempts to export")
+    starts = [instant(start.started) for start in run.manifest.invocations if start.started]
+    ends = [instant(row.time) for benchmark in chosen for row in benchmark.rows if row.time]
+    started = min(starts or ends, default=instant(EPOCH))
+    ended = max([started, *ends])
+    name = model_id or hub_id(run.manifest.roles.get(AGENT)) or run.manifest.model
+    return Source(run, chosen, name, started.isoformat(), ended.isoformat())
+
+
+def hub_id(agent: RoleRecord | None) -> str | None:
+    """The name of a model on the hub: its preset's, else its served name where that looks like one."""
+    if agent is None:
+        return None
+    preset = load_presets().presets.get(agent.preset or "")
+    if preset is not None and preset.hub_id is not None:
+        return preset.hub_id.value
+    served = agent.served_name or ""
+    return served if re.fullmatch(r"[\w.-]+/[\w.-]+", served) else None
+
+
+def instant(text: str) -> datetime:
+    """A time of a manifest or a row in UTC; one without a zone is UTC."""
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
