@@ -46,6 +46,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
         "no --model local:PATH, no serve",
     ),
     "collie": (("nltk",), "no COLLIE"),
+    "lm-eval": (("lm_eval", "langdetect", "immutabledict", "nltk"), "no IFEval, no lm-eval:NAME"),
     "docker": (("docker",), "no sandboxes: no SWE-Bench, TerminalBench, PRDBench"),
 }
 """Extra -> (modules it brings, what is lost without it)."""
@@ -111,6 +112,8 @@ def needed_extras(options: ModelOptions, tasks: Sequence[str]) -> set[str]:
         needed.add("tau2")
     if "collie" in tasks:
         needed.add("collie")
+    if any(name == "ifeval" or name.startswith("lm-eval:") for name in tasks):
+        needed.add("lm-eval")
     if any(name.startswith("swe-bench-") for name in tasks):
         needed.add("swe")
     if any(name.startswith(SANDBOXED) for name in tasks):

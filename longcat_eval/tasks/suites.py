@@ -12,6 +12,7 @@ SUITES: dict[str, tuple[str, ...]] = {
     "general": CARD_TASKS[7:12],
     "math": CARD_TASKS[12:],
     "chinese": ("ceval", "cmmlu"),
+    "instruction": ("ifeval", "collie", "arena-hard-v2", "meeseeks-zh"),
     "smoke": ("smoke",),
 }
 

@@ -22,6 +22,8 @@ TASKS: dict[str, str] = {
     "math500": "longcat_eval.tasks.math500:math500",
     "aime24": "longcat_eval.tasks.aime:aime24",
     "aime25": "longcat_eval.tasks.aime:aime25",
+    "ifeval": "longcat_eval.tasks.ifeval:ifeval",
+    "collie": "longcat_eval.tasks.collie.task:collie",
     "smoke": "longcat_eval.tasks.smoke:smoke",
 }
 
@@ -42,6 +44,8 @@ DESCRIPTIONS: dict[str, str] = {
     "math500": "500 competition problems with closed-form answers",
     "aime24": "30 problems of AIME 2024, 32 repeats",
     "aime25": "30 problems of AIME 2025, 32 repeats",
+    "ifeval": "541 prompts with instructions that a program can check",
+    "collie": "COLLIE, 2,080 texts to write under constraints on words and sentences",
     "smoke": "40 short questions of our own, no download: does everything work?",
 }
 

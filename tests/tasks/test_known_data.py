@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longcat_eval.records import Sample
-from longcat_eval.tasks import aime, ceval, cmmlu, gpqa, math500, mmlu, mmlu_pro
+from longcat_eval.tasks import aime, ceval, cmmlu, gpqa, ifeval, math500, mmlu, mmlu_pro
 from longcat_eval.tasks.datasets import DatasetSpec
 from longcat_eval.tasks.known_data import canonical_hash, known_data
 from longcat_eval.tasks.swe import data as swe
 
 SPECS = [
-    *(m.DATA for m in (mmlu, mmlu_pro, ceval, cmmlu, gpqa, math500)),
+    *(m.DATA for m in (mmlu, mmlu_pro, ceval, cmmlu, gpqa, math500, ifeval)),
     *(aime.AIME24, aime.AIME25, swe.VERIFIED, swe.MULTILINGUAL, swe.LITE),
 ]
 
