@@ -1,4 +1,4 @@
-"""Every Eval Ever, schema 0.3.0: one aggregate JSON of a run, and beside it a line per attempt with a verdict.
+"""Every Eval Ever, schema 0.3.0: one aggregate JSON of a run, and a line per attempt with a verdict.
 
 Source: evaleval/every_eval_ever, schemas/eval.schema.json and instance_level_eval.schema.json (MIT), and what
 its validator checks of paths, identities and scores.

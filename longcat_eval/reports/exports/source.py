@@ -121,7 +121,9 @@ class Source(NamedTuple):
         return starts[-1].version if starts else __version__
 
     def role_model(self, role: str) -> str:
-        """The name a role's model is served as."""
+        """The agent's `model_id`; the name another role's model is served as."""
+        if role == AGENT:
+            return self.model_id
         record = self.run.manifest.roles.get(role)
         return (record.served_name or record.name) if record is not None else role
 
