@@ -38,12 +38,17 @@ class World(Protocol):
 
 @dataclass(frozen=True)
 class Rules:
-    """Limits of a dialogue, and when a text without calls ends it: `stop(role, text)` names the end or ''."""
+    """Limits of a dialogue, and when a text ends it: `stop(role, text)` names the end or ''.
+
+    `max_errors` None counts failed calls and ends nothing. A text beside calls ends nothing either, unless
+    its side is in `stop_beside_calls`: then the calls are not run.
+    """
 
     max_steps: int
-    max_errors: int
+    max_errors: int | None
     resamples: int
     stop: Callable[[str, str], str]
+    stop_beside_calls: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -83,15 +88,16 @@ async def converse(
             world.sync()
         dialogue.steps += 1
         dialogue.trajectory.append(_entry(speaker.role, said))
-        if said.calls:
-            _run_calls(dialogue, speaker, said, world)
-        else:
+        if not said.calls or speaker.role in rules.stop_beside_calls:
             dialogue.end = rules.stop(speaker.role, said.text)
+        if said.calls and not dialogue.end:
+            _run_calls(dialogue, speaker, said, world)
+        elif not said.calls:
             listener.hear(said.text)
             speaker, listener = listener, speaker
         if dialogue.steps >= rules.max_steps:
             dialogue.end = MAX_STEPS
-        if sum(dialogue.errors.values()) >= rules.max_errors:
+        if rules.max_errors is not None and sum(dialogue.errors.values()) >= rules.max_errors:
             dialogue.end = TOO_MANY_ERRORS
     return dialogue
 
