@@ -20,7 +20,7 @@ Placed = Iterator[tuple[str, Wire]]
 
 
 def gold_scripts(raw: Wire) -> Scripts:
-    """The user opens, each order is a call of the agent, which then ends it; the judge finds all rubrics met."""
+    """The user opens, each order is a call of the agent, which then ends it; the judge finds all met."""
     calls = [
         Message("assistant", tool_calls=(ToolCall(f"gold_{number}", name, json.dumps(arguments)),))
         for number, (name, arguments) in enumerate(gold_calls(raw))
