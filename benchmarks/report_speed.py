@@ -1,7 +1,7 @@
-"""Reports on runs of 58,931 attempts, each a command from start to end: python report_speed.py
+"""Reports on runs of 60,006 attempts, each a command from start to end: python report_speed.py
 
-The runs are made up: the card's question sets at their sizes, one call an attempt. Figures are CPU seconds of
-the whole process and its largest resident set (measure.py), medians of `--runs`.
+The runs are made up: the card's question sets and some more, at their sizes, one call an attempt. Figures are
+CPU seconds of the whole process and its largest resident set (measure.py), medians of `--runs`.
 """
 
 import argparse
@@ -41,7 +41,7 @@ SIZES = {
     "tau2-retail": (114, 8),
     "tau2-telecom": (114, 8),
     "swe-bench-verified": (500, 1),
-    "ifeval": (541, 1),
+    "tau2-telecom-full": (202, 8),
     "terminal-bench": (80, 1),
 }
 WORDS = (
@@ -128,6 +128,7 @@ def main() -> None:
         page = cost("report", "base", "--compare", "kimi,qwen3-next", "-f", "html", "-o", "page.html")
         two = cost("report", "base", "cand", "-f", "html", "-o", "two.html")
         diff = cost("diff", "base", "cand")
+        gate = cost("gate", "base", "cand", "--junit", "gate.xml")
         size = (scratch / "page.html").stat().st_size / 1e6
         figures = [
             Figure("table", table[0], "CPU s", TABLE_SECONDS),
@@ -136,6 +137,8 @@ def main() -> None:
             Figure("page, memory", page[1], "MB"),
             Figure("page of two runs", two[0], "CPU s"),
             Figure("diff of two runs", diff[0], "CPU s", GATE_SECONDS),
+            Figure("gate on two runs", gate[0], "CPU s", GATE_SECONDS),
+            Figure("gate, memory", gate[1], "MB"),
         ]
     print(f"{time.strftime('%Y-%m-%d %H:%M')}, {machine()}; {count:,} attempts a run")
     print(f"load average {load:.2f} before, {load_average():.2f} after\n")

@@ -118,8 +118,8 @@ def make_plan(resolved: Resolved) -> Plan:
     settings = resolved.settings
     kept = {name for name, field in FIELDS.items() if field.metadata["panel"] == DATA or name in KEPT}
     for name, origin in resolved.origins.items():
-        if origin == "flag" and name not in {*kept, "suite", "task"}:
-            flag = FIELDS[name].metadata["flags"][0] if name in FIELDS else f"--set {name}"
+        if origin == "flag" and name in FIELDS and name not in {*kept, "suite", "task"}:
+            flag = FIELDS[name].metadata["flags"][0]
             raise UsageError(f"{flag} has no part in --calibrate, which asks no model")
     names, missing = list(dict.fromkeys(settings.task)), dict[str, str]()
     if settings.suite and names:
@@ -191,7 +191,9 @@ def plan_part(settings: RunSettings) -> PlannedTask:
             lacking = {s.id: task.lacks(s, partial(present, client.api)) for s in samples}
         samples = [sample for sample in samples if not lacking[sample.id]]
         if not samples:
-            raise EnvironmentUnusableError(next(iter(lacking.values())))
+            raise EnvironmentUnusableError(
+                f"no sample can start here; the first: {next(iter(lacking.values()))}"
+            )
     limit = settings.limit or (None if settings.sample_id else IN_CONTAINERS)
     chosen = choose_samples(structs.replace(part.dataset, samples=samples), task.name, limit=limit)
     return replace(part, samples=chosen)
