@@ -25,6 +25,7 @@ from longcat_eval.model_backend.resolve import (
 from longcat_eval.protocols import DataOptions, Model, ModelError
 from longcat_eval.records import Wire
 from longcat_eval.tasks.tau2.importing import EXTRA_MODULES
+from longcat_eval.tasks.vita.importing import EXTRA_MODULES as VITA_MODULES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,6 +41,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "demo": (("xllamacpp",), "no embedded model"),
     "openai": (("openai",), "no --transport openai"),
     "tau2": (EXTRA_MODULES, "no tau2 tasks"),
+    "vita": (VITA_MODULES, "no VitaBench"),
     "swe": (("unidiff",), "no SWE-Bench"),
     "local": (
         ("torch", "transformers", "safetensors", "accelerate", "starlette", "uvicorn"),
@@ -87,6 +89,7 @@ def machine_checks(
         lambda: disk_free(),
         lambda: sandboxes_work(tasks),
         lambda: tau2_present(tasks, data),
+        lambda: vita_present(tasks, data),
         lambda: punkt_present(tasks),
         lambda: data_present(tasks, data),
     ]
@@ -110,6 +113,8 @@ def needed_extras(options: ModelOptions, tasks: Sequence[str]) -> set[str]:
         needed.add("math")
     if any(name.startswith("tau2-") for name in tasks):
         needed.add("tau2")
+    if any(name.startswith("vitabench") for name in tasks):
+        needed.add("vita")
     if "collie" in tasks:
         needed.add("collie")
     if any(name == "ifeval" or name.startswith("lm-eval:") for name in tasks):
@@ -181,6 +186,19 @@ def tau2_present(tasks: Sequence[str], data: DataOptions) -> list[Probe]:
     except EnvironmentUnusableError as error:
         return [Probe("tau2 package", "fail", str(error))]
     return [Probe("tau2 package", "ok", f"{source.version} in {source.package}")]
+
+
+def vita_present(tasks: Sequence[str], data: DataOptions) -> list[Probe]:
+    """The checkout of VitaBench, if a task of it is asked for."""
+    from longcat_eval.tasks.vita.source import find_source
+
+    if not any(name.startswith("vitabench") for name in tasks):
+        return []
+    try:
+        source = find_source(data)
+    except EnvironmentUnusableError as error:
+        return [Probe("vitabench checkout", "fail", str(error))]
+    return [Probe("vitabench checkout", "ok", f"{source.version} in {source.root}")]
 
 
 def punkt_present(tasks: Sequence[str]) -> list[Probe]:

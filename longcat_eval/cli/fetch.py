@@ -10,12 +10,14 @@ from longcat_eval.tasks.suites import SUITES, expand_suite
 from longcat_eval.tasks.table import load_task
 
 
-def fetch_all(what: list[str], data_dir: Path | None, tau2_src: Path | None = None) -> int:
+def fetch_all(
+    what: list[str], data_dir: Path | None, tau2_src: Path | None = None, vita_src: Path | None = None
+) -> int:
     """Fetch each; report every one, exit 5 if any is missing."""
     from rich.console import Console
 
     console, failed = Console(), False
-    options = data_options(RunSettings(data_dir=data_dir, tau2_src=tau2_src))
+    options = data_options(RunSettings(data_dir=data_dir, tau2_src=tau2_src, vita_src=vita_src))
     names = [name for word in what for name in (expand_suite(word)[0] if word in SUITES else [word])]
     for name in dict.fromkeys(names):
         try:

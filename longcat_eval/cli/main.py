@@ -54,6 +54,14 @@ Tau2Src = Annotated[
         help="A checkout of tau2-bench to use instead of the fetched package.",
     ),
 ]
+VitaSrc = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="LONGCAT_EVAL_VITA_SRC",
+        show_envvar=False,
+        help="A checkout of meituan-longcat/vitabench, which VitaBench is run from.",
+    ),
+]
 
 
 def run(resolved: Resolved) -> None:
@@ -161,12 +169,13 @@ def rescore(
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Only this task.")] = None,
     data_dir: DataDir = None,
     tau2_src: Tau2Src = None,
+    vita_src: VitaSrc = None,
     dataset: Annotated[Path | None, typer.Option(help="The file of rows that the run was given.")] = None,
 ) -> None:
     """Judge the kept transcripts again with this version's graders; asks no model."""
     from longcat_eval.cli.rescore import rescore_run
 
-    raise typer.Exit(rescore_run(run, task or [], data_dir, tau2_src, dataset))
+    raise typer.Exit(rescore_run(run, task or [], data_dir, tau2_src, dataset, vita_src))
 
 
 @app.command()
@@ -240,11 +249,12 @@ def fetch(
     ],
     data_dir: DataDir = None,
     tau2_src: Tau2Src = None,
+    vita_src: VitaSrc = None,
 ) -> None:
     """Download and check data now, so that later runs need no network."""
     from longcat_eval.cli.fetch import fetch_all
 
-    raise typer.Exit(fetch_all(what, data_dir, tau2_src))
+    raise typer.Exit(fetch_all(what, data_dir, tau2_src, vita_src))
 
 
 @app.command("serve")

@@ -109,7 +109,8 @@ def require_daemon() -> None:
 
 def data_options(settings: RunSettings) -> DataOptions:
     """Where data may come from."""
-    sources = {"tau2": settings.tau2_src} if settings.tau2_src else {}
+    given = {"tau2": settings.tau2_src, "vita": settings.vita_src}
+    sources = {name: folder for name, folder in given.items() if folder is not None}
     return DataOptions(
         settings.data_dir,
         settings.allow_data_drift,

@@ -22,12 +22,13 @@ def rescore_run(
     data_dir: Path | None,
     tau2_src: Path | None = None,
     dataset: Path | None = None,
+    vita_src: Path | None = None,
 ) -> int:
     """Rescore, keep what changed, and print the table anew."""
     from rich.console import Console
 
     run, console = read_run(path), Console()
-    sources = RunSettings(data_dir=data_dir, tau2_src=tau2_src, dataset=dataset)
+    sources = RunSettings(data_dir=data_dir, tau2_src=tau2_src, vita_src=vita_src, dataset=dataset)
     names = only or list(run.manifest.tasks)
     for name in names:
         if name not in run.manifest.tasks:
@@ -50,7 +51,8 @@ def _task_with_samples(run: RunData, name: str, sources: RunSettings) -> tuple[T
     data = task.load(data_options(sources.changed(allow_data_drift=bool(known.drift))))
     if data.sha256 != known.sha256:
         raise UsageError(
-            f"{name}: the run used other data ({known.source}); give --data-dir, --dataset or --tau2-src"
+            f"{name}: the run used other data ({known.source}); give --data-dir, --dataset, --tau2-src or "
+            "--vita-src"
         )
     return task, {s.id: s for s in data.samples}
 

@@ -128,6 +128,9 @@ class RunSettings:
     tau2_src: Path | None = setting(
         None, "--tau2-src", DATA, "An upstream checkout of tau2-bench to use instead of the fetched package."
     )
+    vita_src: Path | None = setting(
+        None, "--vita-src", DATA, "A checkout of meituan-longcat/vitabench, which VitaBench is run from."
+    )
     dataset: Path | None = setting(
         None,
         "--dataset",
