@@ -258,6 +258,10 @@ class SandboxStream(Protocol):
         """Change the size of its terminal."""
         ...
 
+    async def exit_code(self) -> int | None:
+        """Its exit code once `read` has come to the end; None if the daemon does not say."""
+        ...
+
     async def close(self) -> None:
         """End the process with all it started."""
         ...

@@ -1,15 +1,20 @@
-"""One pinned file from the user's package index, without its dependencies, checked."""
+"""Pinned files from the user's package index, without their dependencies, checked."""
 
 import hashlib
+import platform
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from longcat_eval.errors import EnvironmentUnusableError
 
 DOWNLOAD_TIMEOUT = 1800.0
+PINS_FILE = "pins.txt"
+
+Pins = Mapping[str, list[str]]
+"""`name==version` -> sha256 of each file of it that will do (one per kind of machine)."""
 
 
 def download_wheel(
@@ -57,6 +62,42 @@ def _download(requirement: str, known_sha256: str, folder: Path, remedy: str, fl
             f"{requirement} from your index is not the known file: its sha256 differs"
         )
     return file
+
+
+def download_pinned(pins: Pins, folder: Path, how: Sequence[str]) -> None:
+    """Let pip download one file of each pin into `folder`, beside a list of the pins.
+
+    `how` are further flags of `pip download`. Raises `EnvironmentUnusableError`.
+    """
+    lines = [[name, *(f"--hash=sha256:{known}" for known in hashes)] for name, hashes in pins.items()]
+    listed = folder / PINS_FILE
+    listed.write_text("\n".join(map(" ".join, lines)), encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download"]
+    command += ["--quiet", "--no-deps", "--require-hashes", "--dest", str(folder), *how, "-r", str(listed)]
+    first = next(iter(pins))
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=DOWNLOAD_TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise EnvironmentUnusableError(f"pip took over {DOWNLOAD_TIMEOUT:g} s for {first}") from None
+    if done.returncode:
+        raise EnvironmentUnusableError(
+            f"pip cannot download {first} and its like ({pip_error(done.stderr)}); check network and index"
+        )
+
+
+def wheels_for(python: str, *glibc: str) -> list[str]:
+    """Flags of `pip download` for wheels for that CPython on this kind of machine, in a container.
+
+    `glibc` are versions (`2_28`) whose wheels will do, beside those that run everywhere.
+    """
+    machine = platform.machine()
+    return [
+        *("--only-binary", ":all:", "--python-version", python, "--implementation", "cp"),
+        *("--platform", f"manylinux2014_{machine}", "--platform", f"manylinux_2_17_{machine}"),
+        *(flag for version in glibc for flag in ("--platform", f"manylinux_{version}_{machine}")),
+    ]
 
 
 def pip_error(stderr: str) -> str:

@@ -1,9 +1,5 @@
 """How the image of an instance can be built from PyPI, and the pinned files that this takes."""
 
-import platform
-import subprocess
-import sys
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,11 +7,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from longcat_eval.errors import EnvironmentUnusableError
-from longcat_eval.model_backend.wheels import DOWNLOAD_TIMEOUT, pip_error, sha256
-
-PINS_FILE = "pins.txt"
-Pins = Mapping[str, list[str]]
-"""`name==version` -> sha256 of each file of it that will do (one per kind of machine)."""
+from longcat_eval.model_backend.wheels import PINS_FILE, Pins, download_pinned, sha256, wheels_for
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,8 +75,8 @@ def fetch_files(recipe: Recipe) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder.parent, prefix="fetch-") as scratch:
-            _download(recipe.source, Path(scratch), ["--no-binary", ":all:"])
-            _download(recipe.packages, Path(scratch), _wheels_for(recipe.python))
+            download_pinned(recipe.source, Path(scratch), ["--no-binary", ":all:"])
+            download_pinned(recipe.packages, Path(scratch), wheels_for(recipe.python))
             for file in Path(scratch).iterdir():
                 if file.name != PINS_FILE:
                     file.replace(folder / file.name)
@@ -105,30 +97,3 @@ def _whole(recipe: Recipe, folder: Path) -> list[Path] | None:
     chosen = [next((files[known] for known in hashes if known in files), None) for hashes in pins]
     whole = [path for path in chosen if path is not None]
     return whole if len(whole) == len(pins) else None
-
-
-def _wheels_for(python: str) -> list[str]:
-    machine = platform.machine()
-    return [
-        *("--only-binary", ":all:", "--python-version", python, "--implementation", "cp"),
-        *("--platform", f"manylinux2014_{machine}", "--platform", f"manylinux_2_17_{machine}"),
-    ]
-
-
-def _download(pins: Pins, folder: Path, how: list[str]) -> None:
-    lines = [[name, *(f"--hash=sha256:{known}" for known in hashes)] for name, hashes in pins.items()]
-    listed = folder / PINS_FILE
-    listed.write_text("\n".join(map(" ".join, lines)), encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download"]
-    command += ["--quiet", "--no-deps", "--require-hashes", "--dest", str(folder), *how, "-r", str(listed)]
-    first = next(iter(pins))
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=DOWNLOAD_TIMEOUT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise EnvironmentUnusableError(f"pip took over {DOWNLOAD_TIMEOUT:g} s for {first}") from None
-    if done.returncode:
-        raise EnvironmentUnusableError(
-            f"pip cannot download {first} and its like ({pip_error(done.stderr)}); check network and index"
-        )
