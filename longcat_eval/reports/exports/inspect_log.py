@@ -12,7 +12,13 @@ from typing import Any
 import msgspec
 
 from longcat_eval.records import Wire
-from longcat_eval.reports.exports.inspect_samples import SCORER, add_usage, inspect_sample, summary
+from longcat_eval.reports.exports.inspect_samples import (
+    SCORER,
+    add_usage,
+    inspect_model,
+    inspect_sample,
+    summary,
+)
 from longcat_eval.reports.exports.output import Encoder, file_name, replacing
 from longcat_eval.reports.exports.source import AGENT, TOOL, Benchmark, Source
 from longcat_eval.reports.rows import by_question
@@ -137,9 +143,9 @@ def _spec(source: Source, benchmark: Benchmark) -> Wire:
             "sample_ids": ids,
             "shuffled": False,
         },
-        "model": source.role_model(AGENT),
+        "model": inspect_model(source),
         "model_generate_config": generate_config(source, benchmark),
-        "model_roles": {role: {"model": source.role_model(role)} for role in others} or None,
+        "model_roles": {role: {"model": inspect_model(source, role)} for role in others} or None,
         "config": {
             "epochs": record.repeats,
             "epochs_reducer": [REDUCER],

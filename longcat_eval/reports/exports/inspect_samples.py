@@ -18,8 +18,17 @@ STOP_REASONS = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
+ENDPOINTS = "openai-api"
+"""Inspect's provider for endpoints that speak OpenAI's API."""
 SHOWN_INPUT = 500
 """Characters of a question in the summary of a sample, which viewers list."""
+
+
+def inspect_model(source: Source, role: str = AGENT) -> str:
+    """A model under Inspect's naming: what an OpenAI-compatible endpoint serves is `openai-api/<name>`."""
+    record = source.run.manifest.roles.get(role)
+    name = source.role_model(role)
+    return f"{ENDPOINTS}/{name}" if record is not None and record.kind == "endpoint" else name
 
 
 def inspect_sample(source: Source, attempt: Attempt) -> Wire:
@@ -75,7 +84,7 @@ def model_usage(source: Source, attempt: Attempt) -> dict[str, Wire]:
         row = attempt.row
         by_role = {AGENT: Usage(row.prompt_tokens, row.completion_tokens)}
     for role, tokens in by_role.items():
-        add_usage(found, source.role_model(role), _usage(tokens))
+        add_usage(found, inspect_model(source, role), _usage(tokens))
     return found
 
 
@@ -113,11 +122,11 @@ def _metadata(attempt: Attempt) -> Wire:
 def _output(source: Source, turns: list[Turn], names: Mapping[str, str]) -> Wire:
     last = next((turn for turn in reversed(turns) if turn.completion is not None), None)
     if last is None or last.completion is None:
-        return {"model": source.role_model(AGENT), "choices": []}
+        return {"model": source.model_id, "choices": []}
     reply = last.completion
     stop = STOP_REASONS.get(reply.finish_reason, "unknown")
     return {
-        "model": reply.served_model or source.role_model(AGENT),
+        "model": reply.served_model or source.model_id,
         "choices": [{"message": _message(last, names, source), "stop_reason": stop}],
         "usage": _usage(reply.usage),
         "time": reply.seconds,
@@ -143,7 +152,7 @@ def _assistant(turn: Turn, source: Source) -> Wire:
     content = [{"type": "reasoning", "reasoning": reasoning}, {"type": "text", "text": text}]
     said: Wire = {"role": "assistant", "content": content if reasoning else text}
     if turn.completion is not None:
-        said |= {"source": "generate", "model": source.role_model(AGENT)}
+        said |= {"source": "generate", "model": inspect_model(source)}
     if calls := [_call(call) for call in turn.message.get("tool_calls") or []]:
         said["tool_calls"] = calls
     return said
