@@ -54,8 +54,11 @@ class Model(Protocol):
 class LogLikelihoodModel(Model, Protocol):
     """A model that can also score a given continuation."""
 
-    async def loglikelihood(self, context: str, continuation: str) -> tuple[float, bool]:
-        """Return (sum of log probabilities, whether greedy decoding gives the continuation)."""
+    async def loglikelihood(self, request: Request, start: int) -> Completion:
+        """Score what follows character `start` of the body's `prompt`: `text_scores.likelihood` reads it.
+
+        `start` 0 scores a whole text, however long. Raises `ModelError`.
+        """
         ...
 
 
@@ -106,6 +109,13 @@ class AttemptContext(Protocol):
 
         `prompt_tokens` is how long the prompt is, for who can tell it from earlier replies: the room left
         in the model's context is then not estimated from characters.
+        """
+        ...
+
+    async def loglikelihood(self, context: str, continuation: str, *, turn: int = 0) -> tuple[float, bool]:
+        """Ask the agent how likely `continuation` is after `context`; recorded like a request.
+
+        Return (sum of log probabilities, whether greedy decoding gives it).
         """
         ...
 

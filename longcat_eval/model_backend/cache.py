@@ -4,7 +4,9 @@ import hashlib
 import logging
 import sqlite3
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,11 @@ import msgspec
 import zstandard
 
 from longcat_eval.errors import EnvironmentUnusableError
+from longcat_eval.model_backend.text_scores import scorer
 from longcat_eval.protocols import Model
 from longcat_eval.records import Completion, Request
+
+Ask = Callable[[Request], Awaitable[Completion]]
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +50,19 @@ class CachedModel:
 
     async def complete(self, request: Request) -> Completion:
         """Return the kept completion of this very request, else ask; raises what the inner model raises."""
-        key = cache_key(self._identity, request, self._namespace)
+        return await self._remembered(request, self._namespace, self.model.complete)
+
+    async def loglikelihood(self, request: Request, start: int) -> Completion:
+        """The same for the score of what follows character `start` of a prompt."""
+        ask = partial(scorer(self.model).loglikelihood, start=start)
+        return await self._remembered(request, f"{self._namespace}\0score {start}", ask)
+
+    async def _remembered(self, request: Request, namespace: str, ask: Ask) -> Completion:
+        key = cache_key(self._identity, request, namespace)
         kept = self._get(key)
         if kept is not None:
             return kept
-        done = await self.model.complete(request)
+        done = await ask(request)
         self._put(key, done)
         return done
 

@@ -110,7 +110,8 @@ class EmbeddedModel:
 
     def __init__(self, model: EndpointModel, server: EmbeddedServer) -> None:
         self.model, self.server = model, server
-        self.name, self.capabilities, self.limiter = model.name, model.capabilities, model.limiter
+        self.name, self.limiter = model.name, model.limiter
+        self.capabilities = model.capabilities - {"loglikelihood"}  # llama.cpp echoes no prompt
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request; raises `ModelError`."""

@@ -1,8 +1,9 @@
 """Any OpenAI-compatible endpoint as a Model."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -17,9 +18,12 @@ from longcat_eval.model_backend.prices import Price
 from longcat_eval.model_backend.replies import read_completion, read_models
 from longcat_eval.model_backend.retries import before, past_deadline, retry
 from longcat_eval.model_backend.secrets import Secret, redact
+from longcat_eval.model_backend.text_scores import read_scores
 from longcat_eval.model_backend.transport import AiohttpTransport, Transport, TransportError
 from longcat_eval.protocols import ModelError
 from longcat_eval.records import Completion, Request, Wire
+
+Reader = Callable[[bytes], Completion]
 
 GET_TIMEOUT = 30.0
 SHORTEST_SECRET = 6
@@ -105,7 +109,8 @@ def open_transport(config: EndpointConfig) -> Transport:
 class EndpointModel:
     """A Model behind an OpenAI-compatible API; bodies travel byte for byte as the caller made them."""
 
-    capabilities = frozenset({"chat", "tools"})
+    capabilities = frozenset({"chat", "tools", "loglikelihood"})
+    """Whether an endpoint gives log-likelihoods, the first request for one tells."""
 
     def __init__(self, config: EndpointConfig) -> None:
         self.name, self.config = config.name, config
@@ -120,13 +125,21 @@ class EndpointModel:
         When `request.meta.deadline` passes, waiting ends with reason `deadline` and outcome endpoint_error: a
         runner whose protocol has a time limit says agent_budget instead.
         """
+        return await self._answer(request, urls.CHAT_PATH, read_completion)
+
+    async def loglikelihood(self, request: Request, start: int) -> Completion:
+        """Have the end of a prompt scored by POST /completions; raises `ModelError` like `complete`."""
+        read = partial(read_scores, prompt=request.body["prompt"], start=start)
+        return await self._answer(request, urls.TEXT_PATH, read)
+
+    async def _answer(self, request: Request, path: str, read: Reader) -> Completion:
         body = msgspec.json.encode(request.body)
         tries = 0
 
         async def attempt() -> Completion:
             nonlocal tries
             tries += 1
-            return await self._try(request, body)
+            return await self._try(request, body, path, read)
 
         try:
             return await attempt()
@@ -164,7 +177,7 @@ class EndpointModel:
         self.limiter.close()
         await self._transport.close()
 
-    async def _try(self, request: Request, body: bytes) -> Completion:
+    async def _try(self, request: Request, body: bytes, path: str, read: Reader) -> Completion:
         """Send one request within the limits and read the reply; raises `RequestError`."""
         deadline = request.meta.deadline
         if self._rate is not None:
@@ -175,7 +188,7 @@ class EndpointModel:
             ticket = await before(deadline, self.limiter.acquire())
         answered = congested = False
         try:
-            done = await self._exchange(request, body)
+            done = await self._exchange(request, body, path, read)
             answered = True
         except RequestError as failure:
             congested = failure.rule.congestion
@@ -186,21 +199,21 @@ class EndpointModel:
             self.limiter.release(ticket, ok=answered, congested=congested)
         return done
 
-    async def _exchange(self, request: Request, body: bytes) -> Completion:
+    async def _exchange(self, request: Request, body: bytes, path: str, read: Reader) -> Completion:
         start = time.monotonic()
         deadline = request.meta.deadline
         timeout = self.config.timeout if deadline is None else min(self.config.timeout, deadline - start)
         if timeout <= 0:
             raise past_deadline()
         try:
-            answer = await self._transport.post(urls.CHAT_PATH, body, timeout)
+            answer = await self._transport.post(path, body, timeout)
         except TransportError as error:
             if error.kind == "timeout" and timeout < self.config.timeout:
                 raise past_deadline() from None
             raise RequestError(error.kind, str(error)) from None
         if answer.status // 100 != 2:
             raise http_failure(answer, request.body)
-        done = read_completion(answer.body)
+        done = read(answer.body)
         if self._rate is not None:
             self._rate.saw(done.usage.completion_tokens)
         price = self.config.price

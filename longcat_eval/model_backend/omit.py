@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from longcat_eval.model_backend.text_scores import scorer
 from longcat_eval.protocols import Model
 from longcat_eval.records import Completion, Request
 
@@ -26,8 +27,15 @@ class OmitFields:
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request without the fields."""
+        return await self.model.complete(self._without(request))
+
+    async def loglikelihood(self, request: Request, start: int) -> Completion:
+        """Score a text without the fields."""
+        return await scorer(self.model).loglikelihood(self._without(request), start)
+
+    def _without(self, request: Request) -> Request:
         body = {name: value for name, value in request.body.items() if name not in self._fields}
-        return await self.model.complete(msgspec.structs.replace(request, body=body))
+        return msgspec.structs.replace(request, body=body)
 
     async def close(self) -> None:
         """Close the inner model."""

@@ -182,6 +182,7 @@ def _endpoint(
         base_url=place.base_url,
         api_key=key.key,
         headers=options.headers,
+        capabilities=frozenset({"chat", "tools", "loglikelihood"}),
         **settings,
     )
 

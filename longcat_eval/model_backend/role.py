@@ -62,6 +62,11 @@ class Role:
         body["max_tokens"] = self._completion_limit(body, max_tokens, prompt_tokens)
         return Request(body, meta)
 
+    def text_request(self, prompt: str, meta: RequestMeta) -> Request:
+        """The body that has a text scored, not continued (POST /completions): sampling has no part in it."""
+        body: Wire = {"model": self.served_name, "prompt": prompt, **self.extra_body}
+        return Request(body | {"max_tokens": 1, "temperature": 0, "logprobs": 1, "echo": True}, meta)
+
     def sent(self, request: Request) -> Request:
         """The request as it goes out: the same, or with tools put into the prompt."""
         return request if self.rewriter is None else self.rewriter.rewrite(request)

@@ -7,6 +7,7 @@ import msgspec
 from longcat_eval.model_backend.tool_grammars import NO_PARSER, grammar_named, parse_reply
 from longcat_eval.model_backend.tool_prompt import with_tools_in_prompt
 from longcat_eval.model_backend.tool_text import ToolSyntaxError
+from longcat_eval.model_backend.text_scores import scorer
 from longcat_eval.protocols import Model, ModelError
 from longcat_eval.records import Completion, Outcome, Request, Wire
 
@@ -58,6 +59,10 @@ class ToolPromptModel:
         return msgspec.structs.replace(
             done, message=message, finish_reason=finish, parse_mode=reply.parse_mode
         )
+
+    async def loglikelihood(self, request: Request, start: int) -> Completion:
+        """Score a text; tools have no part in it."""
+        return await scorer(self.model).loglikelihood(request, start)
 
     async def close(self) -> None:
         """Close the inner model."""

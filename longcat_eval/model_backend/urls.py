@@ -9,6 +9,7 @@ from longcat_eval.model_backend.secrets import HIDDEN
 
 AZURE_HOSTS = (".azure.com", ".azure.us", ".azure.cn")
 CHAT_PATH = "/chat/completions"
+TEXT_PATH = "/completions"
 PUBLIC_QUERY = {"api-version"}
 
 

@@ -7,6 +7,7 @@ from msgspec import structs
 
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.model_backend.role import Role
+from longcat_eval.model_backend.text_scores import likelihood, scorer
 from longcat_eval.protocols import ModelError, Sandboxes, Workers
 from longcat_eval.records import (
     AttemptKey,
@@ -124,6 +125,20 @@ class Context:
         self._record(role, turn, sent.body, completion)
         return completion
 
+    async def loglikelihood(self, context: str, continuation: str, *, turn: int = 0) -> tuple[float, bool]:
+        """Ask the agent how likely `continuation` is after `context`.
+
+        White space at the end of the context goes to the continuation: tokens begin with it, seldom end so.
+        """
+        text = context.rstrip()
+        settings = self._roles[AGENT]
+        meta = RequestMeta(self.key, AGENT, turn, self.deadline)
+        request = settings.text_request(context + continuation, meta)
+        self._on_request(AGENT, request)
+        completion = await scorer(settings.model).loglikelihood(request, len(text))
+        self._record(AGENT, turn, request.body, completion)
+        return likelihood(completion)
+
     def context_length(self, role: str = "agent") -> int:
         """The context of that role's model in tokens, 0 where nobody told it."""
         return self._roles[role].context_length or 0
@@ -139,7 +154,7 @@ class Context:
     def _record(self, role: str, turn: int, body: Wire, completion: Completion) -> None:
         before = self._sent.get(role, {})
         self._sent[role] = body
-        messages, known = body["messages"], before.get("messages", [])
+        messages, known = body.get("messages", []), before.get("messages", [])
         shared = len(known) if known and messages[: len(known)] == known else 0
         if shared:
             body = body | {"messages": messages[shared:]}

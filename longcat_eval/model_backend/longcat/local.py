@@ -8,15 +8,17 @@ import msgspec
 
 from longcat_eval.model_backend.failures import MESSAGE_LIMIT, RequestError
 from longcat_eval.model_backend.longcat.chat_service import answer_chat, prepare_chat
+from longcat_eval.model_backend.longcat.engine_api import TokenScore
 from longcat_eval.model_backend.longcat.server_schema import ApiError, read_chat
 from longcat_eval.model_backend.longcat.serving import ServedModel
 from longcat_eval.model_backend.prices import Price
 from longcat_eval.model_backend.replies import read_message, read_usage
 from longcat_eval.model_backend.retries import past_deadline
+from longcat_eval.model_backend.text_scores import scored
 from longcat_eval.model_backend.tool_client import ToolReplyError
 from longcat_eval.model_backend.tool_text import ToolSyntaxError
 from longcat_eval.protocols import ModelError
-from longcat_eval.records import Completion, Request, Wire
+from longcat_eval.records import Completion, Request, Usage, Wire
 
 
 class LocalModel:
@@ -61,30 +63,41 @@ class LocalModel:
             raise ToolReplyError(ToolSyntaxError(problem.partition(" in the reply ")[0], done.text), done)
         return done
 
-    async def loglikelihood(self, context: str, continuation: str) -> tuple[float, bool]:
-        """Sum of the continuation's log probabilities, and whether greedy decoding gives it.
+    async def loglikelihood(self, request: Request, start: int) -> Completion:
+        """Score what follows character `start` of the body's `prompt`; raises `ModelError`.
 
-        White space at the end of the context goes to the continuation, and the tokens are those of the whole
-        text, as in lm-evaluation-harness (`_encode_pair`). Raises `ModelError`.
+        The tokens are those of the whole text, as in lm-evaluation-harness (`_encode_pair`). A whole text
+        (`start` 0) that is longer than the context is scored in windows, each token once and after as many as
+        fit (its `get_rolling_token_windows`).
         """
-        text = context.rstrip()
-        continuation = context[len(text) :] + continuation
-        tokenizer = self.served.tokenizer
-        whole = tokenizer.encode(text + continuation, wrap=True)
-        start = len(tokenizer.encode(text, wrap=True)) if text else 0
-        if not text and tokenizer.bos_id is not None and whole[:1] != [tokenizer.bos_id]:
+        prompt, tokenizer, begun = request.body["prompt"], self.served.tokenizer, time.monotonic()
+        whole = tokenizer.encode(prompt, wrap=True)
+        first = len(tokenizer.encode(prompt[:start], wrap=True)) if start else 0
+        if not start and tokenizer.bos_id is not None and whole[:1] != [tokenizer.bos_id]:
             whole = [tokenizer.bos_id, *whole]
-        start = max(start, 1)
-        if len(whole) <= start:
-            return 0.0, True
+        first = max(first, 1)
+        room = self.served.engine.max_context
+        stride = len(whole) if start else room - 1
+        scores: list[TokenScore] = []
         try:
-            self.served.room(len(whole), 0, "prompt")
-            scores = (await self.served.score(whole, 1))[start:]
+            if start:
+                self.served.room(len(whole), 0, "prompt")
+            for done in range(first, len(whole), stride):
+                end = min(done + stride, len(whole))
+                window = whole[max(0, end - room) : end]
+                scores += (await self.served.score(window, 1))[done - end :]
         except ApiError as error:
             raise self._failed(failure_of(error)) from None
         total = sum(score.logprob or 0.0 for score in scores)
         greedy = all(score.top_logprobs and score.top_logprobs[0][0] == score.token_id for score in scores)
-        return total, greedy
+        found = scored(total, greedy, len(scores), Usage(prompt_tokens=len(whole)))
+        return msgspec.structs.replace(
+            found,
+            seconds=time.monotonic() - begun,
+            cost=0.0 if self.price else None,
+            served_model=self.served.name,
+            fingerprint=self.served.fingerprint,
+        )
 
     async def list_models(self) -> list[Wire]:
         """The one model, as GET /v1/models shows it."""
