@@ -316,9 +316,11 @@ class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):
 class Aggregate(msgspec.Struct, frozen=True):
     """A task's numbers over its valid attempts, in [0, 1]; `metrics[headline]` is the one for the table.
 
-    `means` are plain means over attempts that are no shares (steps, tool calls).
+    `means` are plain means over attempts that are no shares (steps, tool calls). Where the headline is the
+    ratio of two sums over rows, `ratio` names their metrics, points won and points there were.
     """
 
     headline: str
     metrics: dict[str, float]
     means: dict[str, float] = {}
+    ratio: tuple[str, str] | None = None

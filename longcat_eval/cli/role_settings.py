@@ -76,7 +76,7 @@ def _wanted(name: str) -> str:
 
 
 def free_sampling(tasks: Sequence[Task], roles: Mapping[str, Mapping[str, Any]]) -> None:
-    """What the user says of a role's sampling stands instead of what a protocol fixes for it.
+    """What the user says of a role's sampling and limit stands instead of what a protocol fixes for it.
 
     The protocol then says so, and results under it are no longer the same as under its own.
     """
@@ -88,7 +88,11 @@ def free_sampling(tasks: Sequence[Task], roles: Mapping[str, Mapping[str, Any]])
             else own
             for role, own in fixed.items()
         }
-        task.protocol = structs.replace(task.protocol, role_sampling=free)
+        judges = {
+            role: structs.replace(rules, max_tokens=roles.get(role, {}).get("max_tokens", rules.max_tokens))
+            for role, rules in task.protocol.judges.items()
+        }
+        task.protocol = structs.replace(task.protocol, role_sampling=free, judges=judges)
 
 
 def public_line(text: str) -> str:

@@ -12,6 +12,7 @@ METHODS = {
     statistics.WILSON: "Wilson over questions",
     statistics.CLUSTERED_T: "Student t over question means",
     statistics.CLUSTERED_WILSON: "Wilson with the effective number of questions, near 0 and 100",
+    statistics.RATIO_T: "Student t over questions for a ratio of two sums over them",
 }
 
 FLOORS = {"null": "doing nothing", "chance": "guessing", "transfer": "always transferring to a human"}

@@ -101,7 +101,7 @@ def result_row(
     n, k, protocol = record.selected, record.repeats, record.protocol
     aggregate = _aggregate(task, valid)
     value = aggregate.metrics[aggregate.headline] if aggregate else None
-    interval = _interval(aggregate, questions)
+    interval = _interval(aggregate, questions, valid)
     return ResultRow(
         task=task,
         metric=metric_label(record),
@@ -117,7 +117,9 @@ def result_row(
         attempts=n * k,
         valid=len(valid),
         coverage=len(valid) / (n * k) if n * k else 0.0,
-        bounds=_bounds(questions, n, k) if len(valid) < n * k and (interval or not valid) else None,
+        bounds=_bounds(questions, n, k)
+        if len(valid) < n * k and (interval or not valid) and not _is_ratio(aggregate)
+        else None,
         outcomes=dict(sorted(Counter(row.outcome.value for row in rows).items())),
         items=record.dataset.items,
         subset=record.subset,
@@ -199,11 +201,27 @@ def _metrics(aggregate: Aggregate | None, questions: list[list[float]], n: int, 
     return metrics | curves
 
 
-def _interval(aggregate: Aggregate | None, questions: list[list[float]]) -> statistics.Interval | None:
+def _interval(
+    aggregate: Aggregate | None, questions: list[list[float]], rows: Sequence[AttemptRow]
+) -> statistics.Interval | None:
     if aggregate is None:
         return None
+    if aggregate.ratio is not None:
+        return statistics.ratio_interval(_points(rows, *aggregate.ratio))
     value = aggregate.metrics[aggregate.headline]
     return statistics.interval(questions) if abs(value - statistics.avg_at_k(questions)) < 1e-9 else None
+
+
+def _is_ratio(aggregate: Aggregate | None) -> bool:
+    return aggregate is not None and aggregate.ratio is not None
+
+
+def _points(rows: Sequence[AttemptRow], won: str, of: str) -> list[tuple[float, float]]:
+    """Points won and points there were, by question."""
+    points: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        points.setdefault(row.sample, []).append((row.metrics.get(won, 0.0), row.metrics.get(of, 0.0)))
+    return [(fsum(w for w, _ in each), fsum(c for _, c in each)) for each in points.values()]
 
 
 def _bounds(questions: list[list[float]], n: int, k: int) -> tuple[float, float]:

@@ -20,6 +20,7 @@ TAUS = (0.5, 0.75)
 """Thresholds of G-Pass@k that are told; at 1 it is pass^k, at 1/k pass@k."""
 
 WILSON, CLUSTERED_T, CLUSTERED_WILSON = "wilson", "clustered t", "clustered wilson"
+RATIO_T = "ratio t"
 
 
 class Interval(NamedTuple):
@@ -197,6 +198,18 @@ def ratio_metric(parts: Sequence[tuple[float, float]]) -> tuple[float, float | N
     if n < 2:
         return r, None
     return r, sqrt(n / (n - 1) * fsum((s - r * c) ** 2 for s, c in parts)) / whole
+
+
+def ratio_interval(parts: Sequence[tuple[float, float]], confidence: float = CONFIDENCE) -> Interval | None:
+    """Interval of `ratio_metric` for new questions: R -+ t(n-1) SE, cut at 0 and 1.
+
+    None for one question, or where all have the same share: a spread of zero says nothing.
+    """
+    r, se = ratio_metric(parts)
+    if se is None or se < NO_SPREAD:
+        return None
+    half = t_quantile((1 + confidence) / 2, len(parts) - 1) * se
+    return Interval(max(0.0, r - half), min(1.0, r + half), RATIO_T)
 
 
 def _check_draw(n: int, c: int, k: int) -> None:

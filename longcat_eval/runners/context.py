@@ -99,12 +99,12 @@ class Context:
 
         What a judge said to the very same request in the kept transcript is what it says again.
         """
-        settings = self._roles[role]
+        settings, rules = self._roles[role], self._protocol.judges.get(role)
         request = settings.request(
             messages,
             RequestMeta(self.key, role, turn, self.deadline),
             seed=self.seed(turn),
-            max_tokens=overrides.pop("max_tokens", self._protocol.max_tokens),
+            max_tokens=overrides.pop("max_tokens", (rules or self._protocol).max_tokens),
             tools=tools,
             prompt_tokens=prompt_tokens,
             overrides={**self._protocol.role_sampling.get(role, {}), **overrides},

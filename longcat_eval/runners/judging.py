@@ -68,12 +68,7 @@ class Judge:
         asked = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
         nulls, said = 0, ""
         for again in range(self.tries * ctx.tries):
-            reply = await ctx.ask(
-                asked,
-                role=self.role,
-                turn=turn + NEXT_TRY * again,
-                **{"max_tokens": self.max_tokens, **overrides},
-            )
+            reply = await ctx.ask(asked, role=self.role, turn=turn + NEXT_TRY * again, **overrides)
             said = reply.text
             value = parse(said)
             if value is not None:

@@ -80,11 +80,15 @@ def keep(
 async def _score_again(
     run: RunData, row: AttemptRow, task: Task, sample: Sample, workers: Workers
 ) -> AttemptRow:
-    asked = run.manifest.tasks[row.task].protocol.role_sampling
+    asked = run.manifest.tasks[row.task].protocol
     context = Context(
         row.key,
         {name: recorded_role(run.manifest.roles[name], name) for name in task.protocol.judges},
-        msgspec.structs.replace(task.protocol, role_sampling=asked),
+        msgspec.structs.replace(
+            task.protocol,
+            role_sampling=asked.role_sampling,
+            judges={**task.protocol.judges, **asked.judges},
+        ),
         run.manifest.seed,
         workers,
         _unheard,
