@@ -8,7 +8,7 @@ from longcat_eval.reports.table import Cell, Table
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
+    "~": r"$\sim$",
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
@@ -32,6 +32,8 @@ SPECIAL = {
     "·": r"$\cdot$",
 }
 """Letters that mean something to TeX, or that pdfLaTeX's default fonts lack; other letters stay."""
+PDFLATEX_KNOWS = 0x17F
+"""The last letter that pdfLaTeX prints without further packages (Latin with accents)."""
 _table = str.maketrans(SPECIAL)
 
 
@@ -56,7 +58,10 @@ def to_latex(table: Table) -> str:
         lines += ["", r"\begin{itemize}\footnotesize"]
         lines += [rf"\item {escape(remark)}" for remark in remarks]
         lines.append(r"\end{itemize}")
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    if foreign := "".join(sorted({letter for letter in text if ord(letter) > PDFLATEX_KNOWS})):
+        text = f"% Needs XeLaTeX or LuaLaTeX and a font that has {foreign}\n{text}"
+    return text
 
 
 def escape(text: str) -> str:

@@ -74,3 +74,14 @@ def test_escaped_text_cannot_leave_its_place(text: str) -> None:
     assert not escaped.startswith("[")
     bare = re.sub(r"\\[a-zA-Z]+\{\}|\\[&%$#_{}]|\$(\\[a-z]+|\^2)\$|^\{\}", "", escaped)
     assert not set(bare) & set("\\&%$#_{}~^")
+
+
+def test_latex_says_which_engine_it_needs(make_run: MakeRun) -> None:
+    plain, named = (read_run(make_run(TASKS, name, word=word)) for name, word in (("a", ""), ("b", " 历史é")))
+    needs = [
+        render(build_table([run], ["longcat"]), [run], "latex").splitlines()[0] for run in (plain, named)
+    ]
+    assert needs == [
+        r"% Needs \usepackage{booktabs}.",
+        "% Needs XeLaTeX or LuaLaTeX and a font that has 历史",
+    ]
