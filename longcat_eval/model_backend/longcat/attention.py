@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from longcat_eval.model_backend.longcat.columns import Columns, can_add_columns
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.linear import Linear, Together
 from longcat_eval.model_backend.longcat.norm_rope import RMSNorm, rotate
@@ -32,7 +33,6 @@ class LatentAttention(nn.Module):
             config.v_head_dim,
         )
         self.rank = config.kv_lora_rank
-        self.kv_scale = config.kv_lora_scale
         # The whole query is multiplied by q_lora_scale, which is the same as so much more of its products.
         self.scale = config.softmax_scale * config.q_lora_scale
         hidden, q_rank = config.hidden_size, config.q_lora_rank
@@ -40,38 +40,33 @@ class LatentAttention(nn.Module):
         self.q_a_layernorm = RMSNorm(q_rank, config.lora_norm_eps, dtype)
         self.q_b_proj = Linear(q_rank, self.heads * config.qk_head_dim, dtype)
         self.kv_a_proj_with_mqa = Linear(hidden, config.kv_width, dtype)
-        self.kv_a_layernorm = RMSNorm(self.rank, config.lora_norm_eps, dtype)
+        self.kv_a_layernorm = RMSNorm(self.rank, config.lora_norm_eps, dtype, config.kv_lora_scale)
         self.kv_b_proj = Linear(self.rank, self.heads * (self.nope + self.value), dtype, packs=False)
         self.o_proj = Linear(self.heads * self.value, hidden, dtype)
         self._down = Together(self.q_a_proj, self.kv_a_proj_with_mqa)
+        self._columns: tuple[Columns, Columns] | None = None
         # Queries for which expanding a cached token and attending to heads costs as much as to its latent.
         self.worth_expanding = self.rank * (self.nope + self.value) / (2 * self.rank - self.nope - self.value)
 
     def forward(self, x: Tensor, turns: Tensor, layout: Layout, cache: Tensor) -> Tensor:
         """[T, H] to [T, H]; writes the rows' latents into `cache` [slots, rank + rope] and attends to it."""
         down, latents = self._down(x)
-        q_nope, q_rope = self._queries(down, turns)
-        cache.index_copy_(0, layout.slots, self._latents(latents, turns))
+        latent, key = torch.split_with_sizes(latents, [self.rank, self.rope], -1)
+        q = self.q_b_proj(self.q_a_layernorm(down)).view(len(x), self.heads, -1)
+        q_nope, q_rope = torch.split_with_sizes(q, [self.nope, self.rope], -1)
+        turned = rotate(torch.cat([q_rope, key.unsqueeze(1)], dim=1), turns)
+        layout.write(cache, self.kv_a_layernorm(latent), turned[:, self.heads])
+        q_rope = turned[:, : self.heads]
         heads = [self._attend(q_nope, q_rope, span, cache) for span in layout.spans]
-        together = heads[0] if len(heads) == 1 else torch.cat(heads)
-        out: Tensor = self.o_proj(together)
+        out: Tensor = self.o_proj(heads[0] if len(heads) == 1 else torch.cat(heads))
         return out
 
     def pack(self, twice: bool) -> None:
-        """Make the two projections down one matrix for a CPU."""
+        """Make the two projections down one matrix for a CPU, and have `kv_b` in columns for a single row."""
         self._down.pack(twice)
-
-    def _queries(self, down: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
-        """q_a x to [T, heads, nope] and, turned, [T, heads, rope]."""
-        q = self.q_b_proj(self.q_a_layernorm(down))
-        nope, rope = torch.split_with_sizes(q.view(len(q), self.heads, -1), [self.nope, self.rope], -1)
-        return nope, rotate(rope, turns)
-
-    def _latents(self, down: Tensor, turns: Tensor) -> Tensor:
-        """kv_a x to [T, rank + rope]: what is cached of each token."""
-        latent, key = torch.split_with_sizes(down, [self.rank, self.rope], -1)
-        latent = self.kv_a_layernorm(latent) * self.kv_scale
-        return torch.cat([latent, rotate(key.unsqueeze(1), turns).squeeze(1)], dim=-1)
+        to_latent, from_latent = (half.detach() for half in self._up())
+        if twice and can_add_columns(self.kv_b_proj.weight):
+            self._columns = Columns(to_latent.transpose(1, 2)), Columns(from_latent)
 
     def _attend(self, q_nope: Tensor, q_rope: Tensor, span: Span, cache: Tensor) -> Tensor:
         """The heads' values for the rows of a span, [rows, heads * value]."""
@@ -83,9 +78,7 @@ class LatentAttention(nn.Module):
 
     def _absorbed(self, q_nope: Tensor, q_rope: Tensor, span: Span, latents: Tensor) -> Tensor:
         """Every head of a query against the latents: [B, queries * heads, width] x [B, S, width]."""
-        to_latent, from_latent = self._up()
-        absorbed = torch.bmm(q_nope.transpose(0, 1), to_latent).transpose(0, 1)
-        q = torch.cat([absorbed, q_rope], dim=-1).view(len(latents), -1, latents.shape[-1])
+        q = torch.cat([self._to_latent(q_nope), q_rope], dim=-1).view(len(latents), -1, latents.shape[-1])
         keys = latents.transpose(1, 2)
         scores = torch.baddbmm(q.new_empty(()), q, keys, beta=0, alpha=self.scale)
         if span.hidden is not None:
@@ -93,8 +86,7 @@ class LatentAttention(nn.Module):
             by_query.masked_fill_(span.hidden.unsqueeze(2), -torch.inf)
         weights = functional.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
         seen = torch.bmm(weights, latents[..., : self.rank]).view(-1, self.heads, self.rank)
-        values = torch.bmm(seen.transpose(0, 1), from_latent.transpose(1, 2))
-        return values.transpose(0, 1).reshape(-1, self.heads * self.value)
+        return self._from_latent(seen)
 
     def _expanded(self, q_nope: Tensor, q_rope: Tensor, span: Span, latents: Tensor) -> Tensor:
         """Keys and values of every head, for one sequence with many queries."""
@@ -115,6 +107,19 @@ class LatentAttention(nn.Module):
             scale=self.scale,
         )
         return heads[0, ..., :width].transpose(0, 1).reshape(-1, self.heads * self.value)
+
+    def _to_latent(self, q_nope: Tensor) -> Tensor:
+        """q_h to W_k,h^T q_h: [T, heads, nope] to [T, heads, rank]."""
+        if len(q_nope) == 1 and self._columns is not None:
+            return self._columns[0](q_nope[0]).unsqueeze(0)
+        return torch.bmm(q_nope.transpose(0, 1), self._up()[0]).transpose(0, 1)
+
+    def _from_latent(self, seen: Tensor) -> Tensor:
+        """What each head saw, [T, heads, rank], to its values, [T, heads * value]."""
+        if len(seen) == 1 and self._columns is not None:
+            return self._columns[1](seen[0]).view(1, -1)
+        values = torch.bmm(seen.transpose(0, 1), self._up()[1].transpose(1, 2))
+        return values.transpose(0, 1).reshape(-1, self.heads * self.value)
 
     def _up(self) -> tuple[Tensor, Tensor]:
         """The two halves of kv_b: [heads, nope, rank] and [heads, value, rank]."""

@@ -2,20 +2,20 @@
 
 torch's CPU path packs a weight anew in every product; with few rows that costs more than the product. oneDNN
 can keep the packed form instead: measured on one core, 1.5 times the speed at 32 rows, twice at 4. A single
-row is faster by the plain matrix: a wide one transposed, at twice the speed of either, a small one multiplied
-and added up, any other by torch's own product.
+row is a matter of reading the weight: torch's own product reads it at half the speed of memory, columns added
+up (`columns.py`) and wide matrices transposed come nearer.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from longcat_eval.model_backend.longcat.columns import Columns, can_add_columns
+
 # The rows that oneDNN lays the packed form out for; with 32 it is the fastest from 2 to 512 rows.
 PACKED_ROWS = 32
 # Outputs per input from which a single row is faster by the transposed matrix.
-WIDE = 1.5
-# Bytes up to which a weight times a row stays in the second-level cache.
-SMALL = 1 << 20
+WIDE = 4
 
 
 class Linear(nn.Module):
@@ -71,21 +71,18 @@ class Packed:
     def __init__(self, weight: Tensor, twice: bool) -> None:
         outputs, inputs = weight.shape
         self._packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_ROWS)
-        self._is_small = weight.nbytes <= SMALL
-        wide = not self._is_small and outputs >= WIDE * inputs
+        wide = outputs >= WIDE * inputs
         self._transposed = weight.t().contiguous() if twice and wide else None
-        self._plain = weight.clone() if twice and not wide else None
+        by_column = twice and not wide and can_add_columns(weight)
+        self._columns = Columns(weight.unsqueeze(0)) if by_column else None
 
     def __call__(self, x: Tensor) -> Tensor:
         """[T, inputs] to [T, outputs]."""
         if len(x) == 1:
+            if self._columns is not None:
+                return self._columns(x)
             if self._transposed is not None:
                 return torch.mm(x, self._transposed)
-            if self._plain is not None and self._is_small:
-                row: Tensor = torch.linalg.vecdot(self._plain, x)
-                return row.unsqueeze(0)
-            if self._plain is not None:
-                return functional.linear(x, self._plain)
         result: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, None, "none", [], "")
         return result
 

@@ -15,7 +15,7 @@ from longcat_eval.model_backend.longcat.attention import LatentAttention
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.experts import Experts, Kernel
 from longcat_eval.model_backend.longcat.layer import MLP, ScMoELayer
-from longcat_eval.model_backend.longcat.linear import Linear
+from longcat_eval.model_backend.longcat.linear import Linear, Packed, can_pack
 from longcat_eval.model_backend.longcat.ngram_hash import NgramHasher
 from longcat_eval.model_backend.longcat.ngram_tables import Tables
 from longcat_eval.model_backend.longcat.norm_rope import RMSNorm, Rotation
@@ -44,14 +44,29 @@ class NgramEmbeddings(nn.Module):
     def __init__(self, config: LiteConfig, dtype: torch.dtype) -> None:
         super().__init__()
         shape = (config.ngram_tables, config.hidden_size, config.ngram_dim)
+        self.tables = config.ngram_tables
         self.post_projs = nn.Parameter(torch.empty(shape, dtype=dtype), requires_grad=False)
+        self._packed: Packed | None = None
 
     def forward(self, words: Tensor, rows: Tensor) -> Tensor:
         """Word embeddings [T, H] and table rows [T, tables, d] to their mean after projection, [T, H]."""
+        if self._packed is not None:
+            return (words + self._packed(rows.flatten(1))) / (1 + self.tables)
         total = words
         for i, projection in enumerate(self.post_projs):
             total = torch.addmm(total, rows[:, i], projection.t())
-        return total / (1 + len(self.post_projs))
+        return total / (1 + self.tables)
+
+    def pack(self, twice: bool) -> None:
+        """On a CPU project all tables' rows by one matrix, side by side; the weights are gone then."""
+        together = self.post_projs.transpose(0, 1).flatten(1)
+        if can_pack(together):
+            self._packed = Packed(together, twice)
+            self.post_projs = nn.Parameter(torch.empty(0, dtype=together.dtype), requires_grad=False)
+
+
+PACKS = (NgramEmbeddings, LatentAttention, MLP, Linear, Experts, RMSNorm)
+"""What has a form of its own for a CPU."""
 
 
 class Backbone(nn.Module):
@@ -144,7 +159,7 @@ class LongcatLite(nn.Module):
         twice = sum(weight.nbytes for weight in self.parameters()) < TWICE_BELOW
         paged = {part for i in self.on_disk for part in self.layers[i].modules()}
         for part in list(self.modules()):
-            if isinstance(part, LatentAttention | MLP | Linear | Experts | RMSNorm) and part not in paged:
+            if isinstance(part, PACKS) and part not in paged:
                 part.pack(twice)
 
     def logits(self, tokens: Sequence[int]) -> Tensor:

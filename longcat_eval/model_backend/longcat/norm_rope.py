@@ -10,11 +10,11 @@ from longcat_eval.model_backend.longcat.config import LiteConfig
 
 
 class RMSNorm(nn.Module):
-    """x / rms(x) * weight; the mean is taken in float32."""
+    """x / rms(x) * weight, and times `factor`; the mean is taken in float32."""
 
-    def __init__(self, width: int, eps: float, dtype: torch.dtype) -> None:
+    def __init__(self, width: int, eps: float, dtype: torch.dtype, factor: float = 1.0) -> None:
         super().__init__()
-        self.eps = eps
+        self.eps, self.factor = eps, factor
         self.weight = nn.Parameter(torch.empty(width, dtype=dtype), requires_grad=False)
         self._scaled: Tensor | None = None
         self._least: Tensor | None = None
@@ -22,17 +22,18 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[..., width] to the same."""
         if self._scaled is None or self._least is None:
-            return functional.rms_norm(x, self.weight.shape, self.weight, self.eps)
+            plain = functional.rms_norm(x, self.weight.shape, self.weight, self.eps)
+            return plain if self.factor == 1 else plain * self.factor
         exact = x.float()
         length = torch.linalg.vector_norm(exact, dim=-1, keepdim=True)
         normed: Tensor = exact / torch.hypot(length, self._least) * self._scaled
         return normed.to(x.dtype)
 
     def pack(self, twice: bool) -> None:
-        """On a CPU compute x / sqrt(|x|^2 + n eps) * (weight sqrt(n)): torch's own makes a dozen calls."""
+        """On a CPU compute x / sqrt(|x|^2 + n eps) * (weight factor sqrt(n)): torch's own makes a dozen calls."""
         if self.weight.device.type == "cpu":
             count = len(self.weight)
-            self._scaled = self.weight.float() * math.sqrt(count)
+            self._scaled = self.weight.float() * (self.factor * math.sqrt(count))
             self._least = torch.tensor(math.sqrt(count * self.eps))
 
 
@@ -86,5 +87,5 @@ def rotate(x: Tensor, turns: Tensor) -> Tensor:
 
     transformers moves the pairs apart first; products of queries and keys do not see the order.
     """
-    pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2).contiguous())
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)

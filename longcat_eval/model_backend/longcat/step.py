@@ -93,22 +93,33 @@ class Span:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the rows of a step lie in the cache and in their sequences, on one device."""
+    """Where the rows of a step lie in the cache and in their sequences, on one device.
+
+    `run` is the first slot where they follow one another.
+    """
 
     positions: Tensor  # [T] int64
     slots: Tensor  # [T] int64, rows of every KV layer
     longest: int
     spans: tuple[Span, ...]
+    run: int | None = None
+
+    def write(self, cache: Tensor, latent: Tensor, key: Tensor) -> None:
+        """Put the rows' latents [T, rank] and roped keys [T, rope] into a KV layer [slots, rank + rope]."""
+        if self.run is None:
+            cache.index_copy_(0, self.slots, torch.cat([latent, key], dim=-1))
+        else:
+            torch.cat([latent, key], dim=-1, out=cache[self.run : self.run + len(latent)])
 
     def to(self, device: torch.device) -> "Layout":
         """The same with its tensors on a device."""
         if self.positions.device == device:
             return self
-        return Layout(
-            self.positions.to(device),
-            self.slots.to(device),
-            self.longest,
-            tuple(span.to(device) for span in self.spans),
+        return replace(
+            self,
+            positions=self.positions.to(device),
+            slots=self.slots.to(device),
+            spans=tuple(span.to(device) for span in self.spans),
         )
 
 
@@ -145,6 +156,7 @@ class Step:
                 torch.from_numpy(slots),
                 max(piece.end for piece in placed),
                 tuple(_spans(placed, firsts, page_size, alone)),
+                int(slots[0]) if bool((np.diff(slots) == 1).all()) else None,
             ),
             torch.tensor(wanted, dtype=torch.int64),
             answers,
