@@ -9,7 +9,7 @@ import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,6 +19,8 @@ import msgspec
 from longcat_eval.errors import EnvironmentUnusableError
 
 Row = dict[str, Any]
+Parser = Callable[[bytes, str], list[Row]]
+"""Reads the rows of a file from its content and name."""
 
 FORMATS = ("csv", "jsonl", "parquet", "json")
 
@@ -48,7 +50,7 @@ def first_matches(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
 
 
 def read_files(
-    folder: Path, names: Sequence[str], columns: Sequence[str] = ()
+    folder: Path, names: Sequence[str], columns: Sequence[str] = (), parse: Parser | None = None
 ) -> Iterator[tuple[str, list[Row]]]:
     """Yield (virtual path, rows) for `names` of `list_files(folder)`; every archive is opened once."""
     archives: dict[str, zipfile.ZipFile] = {}
@@ -56,18 +58,22 @@ def read_files(
         for name in names:
             archive, _, member = name.partition(".zip/")
             if not member:
-                yield name, read_rows(folder / name, name, columns)
+                yield name, read_rows(folder / name, name, columns, parse)
                 continue
             if archive not in archives:
                 archives[archive] = _opened(folder / f"{archive}.zip")
-            yield name, read_rows(_member(archives[archive], member, name), name, columns)
+            yield name, read_rows(_member(archives[archive], member, name), name, columns, parse)
     finally:
         for opened in archives.values():
             opened.close()
 
 
-def read_rows(source: Path | bytes, name: str, columns: Sequence[str] = ()) -> list[Row]:
+def read_rows(
+    source: Path | bytes, name: str, columns: Sequence[str] = (), parse: Parser | None = None
+) -> list[Row]:
     """Return the rows of one file, in order; `name` tells the format, `columns` names those of a bare CSV.
+
+    `parse` reads a file of another format.
 
     Raises `EnvironmentUnusableError`, naming the file and what is wrong with it.
     """
@@ -75,7 +81,7 @@ def read_rows(source: Path | bytes, name: str, columns: Sequence[str] = ()) -> l
         content = source if isinstance(source, bytes) else source.read_bytes()
         if name.lower().endswith(".gz"):
             content, name = gzip.decompress(content), name[: -len(".gz")]
-        return _parse(content, name, columns)
+        return parse(content, name) if parse else _parse(content, name, columns)
     except EnvironmentUnusableError:
         raise
     except OSError as error:

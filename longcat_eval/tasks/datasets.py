@@ -12,7 +12,7 @@ import msgspec
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.protocols import DataOptions
 from longcat_eval.records import Dataset, Sample
-from longcat_eval.tasks.data_files import Row, first_matches, list_files, read_files
+from longcat_eval.tasks.data_files import Parser, Row, first_matches, list_files, read_files
 from longcat_eval.tasks.hub import fetch
 from longcat_eval.tasks.known_data import canonical_hash, known_data
 from longcat_eval.tasks.pins import read_pins, record_pin
@@ -27,7 +27,9 @@ class DatasetSpec:
 
     `folder` is the place below --data-dir, `local_files` and `hub_files` patterns in order of preference
     (see `data_files.first_matches`), `columns` the names of headerless CSV columns. `sample` gets a row,
-    its subject (`subject` column, else from the file's name) and its position within that subject.
+    its subject (`subject` column, else from the file's name) and its position within that subject. `parse`
+    reads the rows of a file that is in none of the common formats. Data that is on no hub has no `repo`, and
+    `where` says how to come by it.
     """
 
     name: str
@@ -40,6 +42,8 @@ class DatasetSpec:
     sample: Callable[[Row, str, int], Sample]
     columns: tuple[str, ...] = ()
     subjects: frozenset[str] = frozenset()
+    parse: Parser | None = None
+    where: str = ""
 
 
 def load_dataset(spec: DatasetSpec, options: DataOptions) -> Dataset:
@@ -49,8 +53,9 @@ def load_dataset(spec: DatasetSpec, options: DataOptions) -> Dataset:
     is absent, damaged, or not the known-good data; `options.allow_drift` lets the last through, marked.
     """
     root = _local_root(options)
-    if root is not None and (root / spec.folder).is_dir():
-        return _from_folder(spec, root / spec.folder, options)
+    for folder in _folders(root, spec.folder):
+        if folder.is_dir():
+            return _from_folder(spec, folder, options)
     return _from_hub(spec, options, root)
 
 
@@ -61,6 +66,13 @@ def _local_root(options: DataOptions) -> Path | None:
     if not Path(root).expanduser().is_dir():
         raise EnvironmentUnusableError(f"there is no data folder {root} (--data-dir or LONGCAT_EVAL_DATA)")
     return Path(root).expanduser()
+
+
+def _folders(root: Path | None, name: str) -> list[Path]:
+    """Where a benchmark's own folder may be: below the root, or the root itself if it is called so."""
+    if root is None:
+        return []
+    return [root / name, *([root] if root.name == name else [])]
 
 
 def _from_folder(spec: DatasetSpec, folder: Path, options: DataOptions) -> Dataset:
@@ -84,6 +96,8 @@ def _from_folder(spec: DatasetSpec, folder: Path, options: DataOptions) -> Datas
 def _from_hub(spec: DatasetSpec, options: DataOptions, root: Path | None) -> Dataset:
     looked = f" ({root} has no {spec.folder}/)" if root else ""
     remedy = f"give --data-dir DIR with the data in DIR/{spec.folder}{looked}"
+    if not spec.repo:
+        raise EnvironmentUnusableError(f"the data of {spec.name} is on no hub: {spec.where}, and {remedy}")
     files = fetch(spec.name, spec.repo, spec.revision, spec.hub_files, remedy)
     stored = [n for n in list_files(files.folder) if n.startswith(tuple(files.pin.files))]
     samples = _samples(spec, files.folder, first_matches(stored, spec.local_files))
@@ -99,7 +113,7 @@ def _from_hub(spec: DatasetSpec, options: DataOptions, root: Path | None) -> Dat
 def _samples(spec: DatasetSpec, folder: Path, names: Sequence[str]) -> list[Sample]:
     samples: list[Sample] = []
     positions: Counter[str] = Counter()
-    for name, rows in read_files(folder, names, spec.columns):
+    for name, rows in read_files(folder, names, spec.columns, spec.parse):
         of_file = subject_of(name)
         for number, row in enumerate(rows, 1):
             subject = str(row.get("subject", of_file))

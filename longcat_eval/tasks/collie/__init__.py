@@ -1,0 +1,1 @@
+"""COLLIE: text under constraints on its characters, words, sentences and paragraphs."""
