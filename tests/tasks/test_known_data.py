@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from longcat_eval.records import Sample
 from longcat_eval.tasks import aime, ceval, cmmlu, gpqa, ifeval, math500, mmlu, mmlu_pro
+from longcat_eval.tasks.collie import task as collie
 from longcat_eval.tasks.datasets import DatasetSpec
 from longcat_eval.tasks.known_data import canonical_hash, known_data
 from longcat_eval.tasks.swe import data as swe
 
 SPECS = [
-    *(m.DATA for m in (mmlu, mmlu_pro, ceval, cmmlu, gpqa, math500, ifeval)),
+    *(m.DATA for m in (mmlu, mmlu_pro, ceval, cmmlu, gpqa, math500, ifeval, collie)),
     *(aime.AIME24, aime.AIME25, swe.VERIFIED, swe.MULTILINGUAL, swe.LITE),
 ]
 
@@ -66,7 +67,7 @@ def test_known_copies_agree_with_the_page_of_the_benchmark(spec: DatasetSpec) ->
     copies = known_data()[spec.name]
     assert {copy.items for copy in copies} == {spec.items}
     hub = [copy for copy in copies if copy.source == f"hub {spec.repo}"]
-    assert [copy.revision for copy in hub] == [spec.revision]
+    assert [copy.revision for copy in hub] == ([spec.revision] if spec.repo else [])
     assert all(copy.sha256 is not None for copy in copies if copy not in hub)
 
 
