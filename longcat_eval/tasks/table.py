@@ -32,6 +32,8 @@ TASKS: dict[str, str] = {
     "aime25": "longcat_eval.tasks.aime:aime25",
     "ifeval": "longcat_eval.tasks.ifeval:ifeval",
     "collie": "longcat_eval.tasks.collie.task:collie",
+    "arena-hard-v2": "longcat_eval.tasks.arena_hard.task:arena_hard_v2",
+    "arena-hard-v2-creative": "longcat_eval.tasks.arena_hard.task:arena_hard_v2_creative",
     "smoke": "longcat_eval.tasks.smoke:smoke",
 }
 
@@ -62,6 +64,8 @@ DESCRIPTIONS: dict[str, str] = {
     "aime25": "30 problems of AIME 2025, 32 repeats",
     "ifeval": "541 prompts with instructions that a program can check",
     "collie": "COLLIE, 2,080 texts to write under constraints on words and sentences",
+    "arena-hard-v2": "Arena-Hard v2.0, 500 hard prompts, a judge compares with o3-mini's answers",
+    "arena-hard-v2-creative": "its 250 creative writing prompts, compared with gemini-2.0-flash's answers",
     "smoke": "40 short questions of our own, no download: does everything work?",
 }
 
