@@ -29,8 +29,8 @@ class PathPackage(NamedTuple):
     """A package `name` in `folder`, of which `modules` are needed.
 
     `what` is the benchmark's name and `version` this copy's, as errors say them; `extra` is our extra that
-    brings `extra_modules`; `environment` holds while it is imported; `namesake` is what an unrelated package
-    of the same name is about.
+    brings `extra_modules`; `environment` holds while it is imported; `namesake` says
+    what an unrelated package of the same name is about.
     """
 
     name: str
@@ -103,7 +103,7 @@ def _refuse_another(package: PathPackage) -> None:
     if not any((folder / "domains").is_dir() for folder in folders):
         raise EnvironmentUnusableError(
             f"a package {package.name} that is not {package.what} is imported already, from {where}"
-            f"{package.namesake and f' (PyPI has one {package.namesake})'}: pip uninstall {package.name}"
+            f"{package.namesake and f' ({package.namesake})'}: pip uninstall {package.name}"
         )
     raise EnvironmentUnusableError(
         f"{package.name} is imported already, from {where}, and {package.version} was asked for: "
@@ -113,14 +113,10 @@ def _refuse_another(package: PathPackage) -> None:
 
 @contextmanager
 def _quiet(package: PathPackage) -> Iterator[None]:
-    """While it is imported: no .env is read, the package's own variables are set; from then on, no log lines.
+    """No .env is read and the package's own variables are set while it is imported; it never logs a line."""
+    from loguru import logger
 
-    Without the extra there is no logger to silence, and the import says what is missing.
-    """
-    with contextlib.suppress(ModuleNotFoundError):
-        from loguru import logger
-
-        logger.disable(package.name)
+    logger.disable(package.name)
     own = {"PYTHON_DOTENV_DISABLED": "1", **package.environment}
     before = {name: os.environ.get(name) for name in own}
     os.environ.update(own)
