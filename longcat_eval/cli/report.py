@@ -81,12 +81,15 @@ def print_run(console: "Console", path: Path, compare: str | None) -> None:
 
 
 def check_compare(compare: str | None) -> None:
-    """Refuse an unknown published column before the run, not after it."""
+    """Refuse an unknown column and a file that cannot be used before the run, not after it."""
+    from longcat_eval.reports.foreign.reading import read_foreign, split_compare
     from longcat_eval.reports.published import find_models
 
     if compare is not None and not split_names(compare):
         raise UsageError("--compare names no column; for example --compare kimi,qwen3-next")
-    find_models(split_names(compare))
+    published, foreign = split_compare(split_names(compare))
+    find_models(published)
+    read_foreign(foreign)
 
 
 def split_names(text: str | None) -> list[str]:

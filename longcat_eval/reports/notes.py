@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from longcat_eval.records import Outcome
 from longcat_eval.reports import statistics, texts
+from longcat_eval.reports.foreign.records import ForeignResult
 from longcat_eval.reports.published import load_published
 from longcat_eval.reports.rows import ResultRow
-from longcat_eval.reports.table import MARKS, Cell, Row, Table
+from longcat_eval.reports.table import MARKS, MOST_UNMATCHED, Cell, Row, Table, unmatched
 
 METHODS = {
     statistics.WILSON: "Wilson over questions",
@@ -18,6 +19,9 @@ METHODS = {
 FLOORS = {"null": "doing nothing", "chance": "guessing", "transfer": "always transferring to a human"}
 """What the floors of the tasks are called in print; one of zero is not printed."""
 
+SHOWN_OTHERS = 4
+"""Further numbers of another tool's result that are told."""
+
 Said = tuple[str, str, str]
 """Whose (empty where there is but one run), which benchmark, what."""
 
@@ -27,7 +31,7 @@ def notes(table: Table) -> list[str]:
     mixed = [f"mixed: {line}." for line in table.mixed]
     ours = [*_reading(table), *_conditions(table), *_beside(table), *_floors(table), *_under_floors(table)]
     ours += [*_computed(table), *_remarks(table)]
-    return [*_marks(table), *_missing(table), *mixed, *ours, *_sources(table)]
+    return [*_marks(table), *_missing(table), *mixed, *ours, *_sources(table), *_foreign(table)]
 
 
 def _cells(table: Table) -> Iterable[tuple[str, Row, Cell]]:
@@ -193,3 +197,41 @@ def _sources(table: Table) -> Iterable[str]:
         unknown = ", ".join(dict.fromkeys(word for source in sources for word in source.unknown))
         yield f"Published values as printed in: {'; '.join(map(str, sources))}."
         yield f"Unknown for the published values, because the sources do not say: {unknown}."
+
+
+def _foreign(table: Table) -> Iterable[str]:
+    """For every column of another tool: its origin, how each number came about, and what is not said."""
+    for index, column in enumerate(table.columns):
+        if (log := column.foreign) is None:
+            continue
+        cells = [(row, row.cells[index].foreign) for row in table.rows]
+        said = [f"{short_label(row.label)}: {_made(found)}" for row, found in cells if found is not None]
+        about = "".join(f"; {what}" for what in log.about)
+        yield f"{column.label} is by {log.origin}{about}. {'; '.join(said)}."
+        unknown: dict[str, list[str]] = {}
+        for row, found in cells:
+            for what in found.unknown if found is not None else ():
+                unknown.setdefault(what, []).append(short_label(row.label))
+        every = sum(found is not None for _, found in cells)
+        gaps = [w if len(of) == every else f"{w} ({', '.join(of)})" for w, of in unknown.items()]
+        if gaps:
+            yield f"Unknown for {column.label}, because the file does not say: {', '.join(gaps)}."
+        if (more := len(unmatched(log)) - MOST_UNMATCHED) > 0:
+            yield f"{column.label} has {more} further results of benchmarks that are none of ours."
+
+
+def _made(found: ForeignResult) -> str:
+    """`mmlu_0_shot accuracy, 100 questions x 1, SE 4.90, data cais/mmlu, temperature 0, beside it …`."""
+    parts = [f"{found.name} {found.metric}"]
+    if found.n is not None:
+        parts.append(f"{found.n:,} questions" + (f" x {found.repeats}" if found.repeats is not None else ""))
+    if found.lost:
+        parts.append(f"{found.lost} without a verdict")
+    if found.stderr is not None:
+        parts.append(f"SE {found.stderr:.2f}" if found.share else f"SE {found.stderr:.4g}")
+    parts += [f"{name} {value}" for name, value in found.told.items()]
+    if found.others:
+        shown = found.others[:SHOWN_OTHERS]
+        more = f" and {len(found.others) - len(shown)} more" if len(found.others) > len(shown) else ""
+        parts.append(f"beside it {', '.join(shown)}{more}")
+    return ", ".join(parts)

@@ -105,15 +105,20 @@ def published_value(row: PublishedRow, model: str) -> PublishedValue | None:
     return None
 
 
+def column_names() -> dict[str, str]:
+    """The full name of a column by every word for it, in lower case."""
+    found: dict[str, str] = {}
+    for name, model in load_published().models.items():
+        found |= {word.casefold(): name for word in (name, model.label, *model.aliases)}
+    return found
+
+
 def find_models(names: Iterable[str]) -> list[str]:
     """Full names of the columns asked for, in that order and once each.
 
     A name is an alias, a preset or a label, in any case, or several with commas between. Raises `UsageError`.
     """
-    models = load_published().models
-    known: dict[str, str] = {}
-    for name, model in models.items():
-        known |= {word.casefold(): name for word in (name, model.label, *model.aliases)}
+    models, known = load_published().models, column_names()
     found: dict[str, None] = {}
     for word in (part.strip() for text in names for part in text.split(",")):
         if not word:

@@ -50,10 +50,16 @@ def _record(row: Row, column: Column, cell: Cell) -> dict[str, object]:
     if (value := cell.published) is not None:
         record |= {"metric": value.metric, "source": str(value.source)}
         record["value"] = value.text if value.reported else ""
+    if column.foreign is not None:
+        record |= {"source": column.foreign.origin}
     return record | _measured(cell)
 
 
 def _measured(cell: Cell) -> dict[str, object]:
+    if (theirs := cell.foreign) is not None:
+        count = {"n": theirs.n, "k": theirs.repeats}
+        told = {name: number for name, number in count.items() if number is not None}
+        return {"metric": theirs.metric, "value": _number(theirs.value), **told}
     result = cell.result
     if result is None:
         return {}
@@ -76,6 +82,11 @@ def _number(value: float | None) -> str:
 
 
 def _note(column: Column, cell: Cell) -> str:
+    if cell.foreign is not None:
+        told = [remark.text for remark in cell.remarks if remark.text]
+        return "; ".join([f"another tool's: {cell.foreign.name}", *told])
+    if column.foreign is not None:
+        return "not in this file"
     if cell.result is None and cell.published is None:
         return NOT_RUN if cell.text == NOT_RUN else "not in this run" if column.run else "not published"
     if cell.published is not None and not cell.published.reported:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from longcat_eval.reports.composite import Part, composite
+from longcat_eval.reports.foreign.records import ForeignResult
 from longcat_eval.reports.notes import notes
 from longcat_eval.reports.rows import values_by_question
 from longcat_eval.reports.table import Column, Row, Table
@@ -27,7 +28,10 @@ def to_json(table: Table, runs: Sequence["RunData"], *, questions: bool = False)
         "runs": [_run(number, run, questions) for number, run in enumerate(runs, 1)],
         "rows": _rows(table),
         "composites": _composites(table),
-        "published": [_published(index, table) for index, c in enumerate(table.columns) if not c.run],
+        "published": [
+            _published(index, table) for index, c in enumerate(table.columns) if not c.run and not c.foreign
+        ],
+        "foreign": [_foreign(index, table) for index, c in enumerate(table.columns) if c.foreign],
         "notes": notes(table),
     }
     encoded = msgspec.json.encode(report)
@@ -103,3 +107,22 @@ def _published(index: int, table: Table) -> dict[str, Any]:
             source = {"source": value.source.title, "date": value.source.date}
             values.append({**about, "value": number, "mark": value.mark, **source})
     return {"model": column.model, "label": column.label, "header": dict(column.header), "values": values}
+
+
+def _foreign(index: int, table: Table) -> dict[str, Any]:
+    """Another tool's column: its origin and every result with the row it stands in, and what is unknown."""
+    column = table.columns[index]
+    log = column.foreign
+    assert log is not None
+    values = []
+    for row in table.rows:
+        cell = row.cells[index]
+        if (found := cell.foreign) is not None:
+            about = {"task": row.task or None, "label": row.label, "marks": cell.marks}
+            values.append({**about, **_as_told(found), "unknown": found.unknown})
+    origin = {"tool": log.tool, "version": log.version, "date": log.date, "path": log.path}
+    return {"model": log.model, "label": column.label, **origin, "about": log.about, "values": values}
+
+
+def _as_told(found: ForeignResult) -> dict[str, Any]:
+    return {name: value for name, value in found._asdict().items() if name != "task"}

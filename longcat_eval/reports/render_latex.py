@@ -20,6 +20,7 @@ SPECIAL = {
     "‡": r"\textdaggerdbl{}",
     "§": r"\S{}",
     "¶": r"\P{}",
+    "◊": r"$\diamond$",
     "*": r"\textasteriskcentered{}",
     "–": "--",
     "—": "---",

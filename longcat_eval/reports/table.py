@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from longcat_eval.errors import UsageError
+from longcat_eval.reports.foreign.reading import read_foreign, split_compare
+from longcat_eval.reports.foreign.records import ForeignLog, ForeignResult
 from longcat_eval.reports.published import (
     UNREPORTED,
     PublishedRow,
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 NOT_RUN = "not run"
 NO_SCORE = "no score"
 OTHER = "Other"
+ELSEWHERE = "Only in other tools' results"
+MOST_UNMATCHED = 20
+"""Rows of one foreign column whose benchmark is none of ours; the note says how many there are."""
 
 MARKS: Mapping[str, str] = {
     "*": "the card took the value from a public report",
@@ -27,6 +32,7 @@ MARKS: Mapping[str, str] = {
     "‡": "the data differ from the known-good ones",
     "§": "another metric than the row's",
     "¶": "environments made here instead of the official ones: not comparable",
+    "◊": "another tool's result, by a protocol that is not ours: a difference may be the protocol's",
 }
 
 
@@ -44,6 +50,7 @@ class Cell(NamedTuple):
     remarks: tuple[Remark, ...] = ()
     result: ResultRow | None = None
     published: PublishedValue | None = None
+    foreign: ForeignResult | None = None
 
     @property
     def marks(self) -> str:
@@ -52,7 +59,10 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One model: `label` is unique in the table, `run` counts our runs from 1, 0 is a published column."""
+    """One model: `label` is unique in the table, `run` counts our runs from 1.
+
+    It is 0 for a published column and for one of another tool, which has its log in `foreign`.
+    """
 
     label: str
     model: str
@@ -60,6 +70,7 @@ class Column(NamedTuple):
     header: Mapping[str, str] = {}
     not_run: Mapping[str, str] = {}
     computed: Mapping[str, str] = {}
+    foreign: ForeignLog | None = None
 
 
 class Row(NamedTuple):
@@ -99,19 +110,25 @@ Results = Sequence[Mapping[str, ResultRow]]
 def build_table(
     runs: Sequence["RunData"], compare: Iterable[str] = (), *, allow_mixed: bool = False
 ) -> Table:
-    """Lay out `runs` beside the published columns named in `compare`.
+    """Lay out `runs` beside the published columns and the files of other tools named in `compare`.
 
-    With published columns all rows of the card stand, without only those of the runs. Raises `UsageError` for
-    an unknown column, for nothing to show, and where runs judged one benchmark in different ways.
+    With published columns all rows of the card stand, without only those of the runs and files. Raises
+    `UsageError` for an unknown column, a file that cannot be used, for nothing to show, and where runs judged
+    one benchmark in different ways.
     """
-    models = find_models(compare)
-    if not runs and not models:
+    published, foreign = split_compare(compare)
+    models, logs = find_models(published), read_foreign(foreign)
+    if not runs and not models and not logs:
         raise UsageError("nothing to report: name a run directory, or published columns with --compare")
     results = [{row.task: row for row in result_rows(run)} for run in runs]
     mixed = _mixed(results)
     if mixed and not allow_mixed:
         raise UsageError(f"{mixed[0]}; report the runs one by one, or pass --allow-mixed")
-    columns = [*_published_columns(models), *_run_columns(runs, bool(models))]
+    columns = [
+        *_published_columns(models),
+        *_foreign_columns(logs),
+        *_run_columns(runs, bool(models or logs)),
+    ]
     header: tuple[tuple[str, tuple[str, ...]], ...] = ()
     if models:
         labels = load_published().header
@@ -124,6 +141,16 @@ def build_table(
 def _published_columns(models: Sequence[str]) -> list[Column]:
     known = load_published().models
     return [Column(known[name].label, name, header=known[name].header) for name in models]
+
+
+def _foreign_columns(logs: Sequence[ForeignLog]) -> list[Column]:
+    """`model (inspect-ai)`, with the file or a number where two columns would have one name."""
+    labels = [f"{log.model} ({log.tool})" for log in logs]
+    columns = []
+    for number, (log, label) in enumerate(zip(logs, labels, strict=True), 1):
+        unique = label if labels.count(label) == 1 else f"{log.model} ({log.tool}, file {number})"
+        columns.append(Column(unique, log.model, foreign=log))
+    return columns
 
 
 def _run_columns(runs: Sequence["RunData"], beside_published: bool) -> list[Column]:
@@ -153,6 +180,7 @@ def _preset(run: "RunData") -> str:
 def _groups(columns: Sequence[Column], models: Sequence[str], results: Results) -> Iterable[Group]:
     published = load_published()
     ours = {task for tasks in results for task in tasks} | {t for c in columns for t in c.not_run}
+    ours |= {found.task for c in columns if c.foreign for found in c.foreign.results if found.task}
     strangers = [name for name in models if not published.models[name].card]
     listed: set[str] = set()
     for group in published.groups:
@@ -166,6 +194,26 @@ def _groups(columns: Sequence[Column], models: Sequence[str], results: Results) 
             rows.extend(_row(row, columns, results) for row in _unlisted(results, columns, listed))
         if rows:
             yield Group(group.name, tuple(rows))
+    if rows := _unmatched(columns):
+        yield Group(ELSEWHERE, tuple(rows))
+
+
+def unmatched(log: ForeignLog) -> list[ForeignResult]:
+    """Results whose benchmark is none of ours."""
+    return [result for result in log.results if not result.task]
+
+
+def _unmatched(columns: Sequence[Column]) -> list[Row]:
+    """A row for every name and metric that no benchmark of ours is known to be."""
+    found: dict[tuple[str, str], dict[int, ForeignResult]] = {}
+    for index, column in enumerate(columns):
+        for result in unmatched(column.foreign)[:MOST_UNMATCHED] if column.foreign else ():
+            found.setdefault((result.name, result.metric), {})[index] = result
+    rows = []
+    for (name, metric), results in found.items():
+        cells = [_foreign_cell(PublishedRow("", name), results.get(i)) for i in range(len(columns))]
+        rows.append(Row("", f"{name} ({metric})", metric, tuple(cells)))
+    return rows
 
 
 def _unlisted(results: Results, columns: Sequence[Column], listed: set[str]) -> list[PublishedRow]:
@@ -173,17 +221,37 @@ def _unlisted(results: Results, columns: Sequence[Column], listed: set[str]) -> 
     for result in (result for tasks in results for result in tasks.values()):
         label = f"{result.task} ({result.metric})" if result.metric else result.task
         rows.setdefault(result.task, PublishedRow(result.task, label, result.metric))
+    for task in (result.task for c in columns if c.foreign for result in c.foreign.results if result.task):
+        rows.setdefault(task, PublishedRow(task, task))
     for task in (task for column in columns for task in column.not_run):
         rows.setdefault(task, PublishedRow(task, task))
     return [row for task, row in rows.items() if task not in listed]
 
 
 def _row(row: PublishedRow, columns: Sequence[Column], results: Results) -> Row:
-    cells = tuple(
-        _run_cell(row, column, results[column.run - 1]) if column.run else _published_cell(row, column.model)
-        for column in columns
-    )
-    return Row(row.task, row.label, row.metric, cells)
+    return Row(row.task, row.label, row.metric, tuple(_cell(row, column, results) for column in columns))
+
+
+def _cell(row: PublishedRow, column: Column, results: Results) -> Cell:
+    if column.run:
+        return _run_cell(row, column, results[column.run - 1])
+    if column.foreign is not None:
+        matching = (result for result in column.foreign.results if result.task == row.task)
+        return _foreign_cell(row, next(matching, None))
+    return _published_cell(row, column.model)
+
+
+def _foreign_cell(row: PublishedRow, result: ForeignResult | None) -> Cell:
+    """Always marked: that two tools call a benchmark alike does not make them ask alike."""
+    if result is None:
+        return Cell()
+    marks = [Remark("◊")]
+    if row.items is not None and result.n is not None and result.n < row.items:
+        marks.append(Remark("†", f"{result.n} of {row.items}"))
+    if row.metric and result.label != row.metric:
+        marks.append(Remark("§", f"{result.label} instead of {row.metric}"))
+    text = NO_SCORE if result.value is None else f"{result.value:{'.2f' if result.share else '.4g'}}"
+    return Cell(text, tuple(marks), foreign=result)
 
 
 def _published_cell(row: PublishedRow, model: str) -> Cell:

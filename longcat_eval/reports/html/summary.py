@@ -66,6 +66,10 @@ def _strip(column: Column, cell: Cell) -> Strip | None:
             return None
         said = " ".join(filter(None, (f"{result.value:.2f}{cell.marks}", texts.interval(result))))
         return Strip(column.label, result.value, result.ci_low, result.ci_high, True, said)
+    if (theirs := cell.foreign) is not None:
+        if not theirs.share or theirs.value is None:
+            return None
+        return Strip(column.label, theirs.value, None, None, False, f"{cell.text}{cell.marks}")
     if cell.published is None or not cell.published.reported:
         return None
     return Strip(
@@ -94,6 +98,9 @@ def sources(table: Table) -> list[Source]:
                 found.append(
                     Source(label, column.label, value, result.metric, f"run {column.run}", _rules(result))
                 )
+            elif (theirs := cell.foreign) is not None and column.foreign is not None:
+                rules = ", ".join([theirs.name, *map(" ".join, theirs.told.items())])
+                found.append(Source(label, column.label, value, theirs.metric, column.foreign.origin, rules))
             elif (printed := cell.published) is not None:
                 found.append(Source(label, column.label, value, printed.metric, str(printed.source), ""))
     return found
