@@ -22,9 +22,9 @@ NONE_GIVEN = (
 def scored(total: float, greedy: bool, tokens: int, usage: Usage | None = None) -> Completion:
     """The completion that says how likely a text of `tokens` tokens was (natural logarithm)."""
     found = {"sum": total, "greedy": greedy, "tokens": tokens}
-    return Completion(
-        Message("assistant", ""), "scored", usage or Usage(prompt_tokens=tokens), logprobs=found
-    )
+    said = f"log-likelihood {total:.4f}" + (", greedy" if greedy else "")
+    usage = usage or Usage(prompt_tokens=tokens)
+    return Completion(Message("assistant", said), "scored", usage, logprobs=found)
 
 
 def likelihood(completion: Completion) -> tuple[float, bool]:

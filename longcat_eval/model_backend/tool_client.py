@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
+from longcat_eval.model_backend.text_scores import scorer
 from longcat_eval.model_backend.tool_grammars import NO_PARSER, grammar_named, parse_reply
 from longcat_eval.model_backend.tool_prompt import with_tools_in_prompt
 from longcat_eval.model_backend.tool_text import ToolSyntaxError
-from longcat_eval.model_backend.text_scores import scorer
 from longcat_eval.protocols import Model, ModelError
 from longcat_eval.records import Completion, Outcome, Request, Wire
 

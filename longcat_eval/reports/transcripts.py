@@ -122,12 +122,14 @@ def is_short(text: str) -> bool:
 
 def _settings(request: Wire, before: Wire) -> dict[str, Any]:
     """What a call was asked at, less what is as in the role's call before."""
-    own = {name: value for name, value in request.items() if name not in ("messages", "tools")}
+    own = {name: value for name, value in request.items() if name not in ("messages", "prompt", "tools")}
     return {name: value for name, value in own.items() if name not in before or before[name] != value}
 
 
 def _unseen(call: Call, before: Call | None, heard: Call | None) -> list[Wire]:
     """The messages that were not told yet: without the role's own last reply, and what it just heard."""
+    if "prompt" in call.request:  # a text that is scored, not a chat
+        return [{"role": "text", "content": call.request["prompt"]}]
     messages: list[Wire] = call.request["messages"]
     if before is not None and call.shared and messages and messages[0] == before.completion.message.wire():
         messages = messages[1:]

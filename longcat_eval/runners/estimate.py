@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from longcat_eval.model_backend.role import Role
+from longcat_eval.model_backend.text_scores import scored
 from longcat_eval.protocols import ModelError, Scaffolded, Workers
 from longcat_eval.records import AttemptKey, AttemptRow, Completion, Message, Request, Sample, Wire
 from longcat_eval.runners.context import Context
@@ -69,6 +70,12 @@ class CountingModel:
         self.prompts.setdefault(role, []).append(prompt)
         self.replies[role] = self.replies.get(role, 0) + characters(message.wire())
         return Completion(message, "tool_calls" if message.tool_calls else "stop")
+
+    async def loglikelihood(self, request: Request, start: int) -> Completion:
+        """Count one text to score."""
+        self.prompts.setdefault(request.meta.role, []).append(len(request.body["prompt"]))
+        self.replies.setdefault(request.meta.role, 0)
+        return scored(0.0, True, 0)
 
     async def close(self) -> None:
         """Nothing to release."""

@@ -2,13 +2,16 @@
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from asking import ask
 from longcat_engines import ScriptedEngine
+from text_scoring import score
 
 from longcat_eval.model_backend.longcat.byte_tokenizer import ByteTokenizer
+from longcat_eval.model_backend.longcat.engine_api import TokenScore
 from longcat_eval.model_backend.longcat.local import LocalModel
 from longcat_eval.model_backend.longcat.serving import ServedModel
 from longcat_eval.model_backend.prices import Price
@@ -77,10 +80,27 @@ async def test_a_deadline_ends_the_request() -> None:
 
 async def test_loglikelihoods() -> None:
     model = local(ScriptedEngine())
-    total, greedy = await model.loglikelihood("ab", "c")
+    total, greedy = await score(model, "ab", "c")
     assert (total, greedy) == (math.log(0.5), True)
-    total, greedy = await model.loglikelihood("ab", "cd")
+    total, greedy = await score(model, "ab", "cd")
     assert (round(total, 6), greedy) == (round(math.log(0.5 * 0.25), 6), False)
-    assert await model.loglikelihood("ab ", "c") == await model.loglikelihood("ab", " c")
-    assert (await model.loglikelihood("", "c"))[0] == math.log(0.25)
-    assert await model.loglikelihood("ab", "") == (0.0, True)
+    assert await score(model, "ab ", "c") == await score(model, "ab", " c")
+    assert (await score(model, "", "c"))[0] == math.log(0.25)
+    assert await score(model, "ab", "") == (0.0, True)
+
+
+async def test_a_long_text_is_scored_in_windows_each_token_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, windows = local(ScriptedEngine()), []
+
+    async def score_window(ids: Sequence[int], top: int) -> list[TokenScore]:
+        windows.append(ByteTokenizer().decode(list(ids)))
+        return [TokenScore(i, -float(place)) for place, i in enumerate(ids)]
+
+    monkeypatch.setattr(model.served.engine, "score", score_window)
+    monkeypatch.setattr(model.served.engine, "max_context", 4)
+    total, _ = await score(model, "", "abcdefgh")
+    assert windows == ["abc", "cdef", "efgh"], "the first begins with the token before all text"
+    assert total == -(1 + 2 + 3) - (1 + 2 + 3) - (2 + 3)
+    with pytest.raises(ModelError) as caught:
+        await score(model, "abcd", "efgh")
+    assert caught.value.reason == "context"

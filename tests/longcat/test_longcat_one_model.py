@@ -8,6 +8,7 @@ from typing import Any
 import openai
 import pytest
 import torch
+from text_scoring import score
 
 from longcat_eval.model_backend.longcat.byte_tokenizer import ByteTokenizer
 from longcat_eval.model_backend.longcat.config import LiteConfig
@@ -165,6 +166,6 @@ async def test_scores_are_the_logits(served: ServedModel, wrapped: LongcatLiteFo
     logits = torch.log_softmax(wrapped.lite.logits(ids), dim=-1)
     start = len(context)
     expected = sum(float(logits[i - 1, ids[i]]) for i in range(start, len(ids)))
-    total, greedy = await model.loglikelihood(context, continuation)
+    total, greedy = await score(model, context, continuation)
     assert total == pytest.approx(expected, abs=1e-3)
     assert greedy == all(int(logits[i - 1].argmax()) == ids[i] for i in range(start, len(ids)))
