@@ -7,7 +7,7 @@ from longcat_eval.tasks.table import CARD_TASKS, TASKS
 
 SUITES: dict[str, tuple[str, ...]] = {
     "card": CARD_TASKS,
-    "agentic": (*CARD_TASKS[:3], "terminal-bench", "vitabench"),
+    "agentic": (*CARD_TASKS[:3], "terminal-bench", "prdbench", "vitabench"),
     "coding": CARD_TASKS[3:7],
     "general": CARD_TASKS[7:12],
     "math": CARD_TASKS[12:],

@@ -90,7 +90,7 @@ def _lines(text: str) -> tuple[str, ...]:
 def _metric(entry: Any) -> Metric:
     if not isinstance(entry, dict) or not entry.get("metric"):
         raise ValueError("no object with a name (`metric`)")
-    kind = entry.get("type")
+    kind: Any = entry.get("type")
     if kind not in get_args(Kind):
         raise ValueError(f"type {kind!r} is none of {', '.join(get_args(Kind))}")
     cases = entry.get("testcases") or []

@@ -1,0 +1,136 @@
+"""One attempt at a task: the developer at work, the plan run on a fresh machine, and perhaps a second round.
+
+The two stages are the official ones: DEV, and DEBUG with the marks of the first round at hand.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import msgspec
+
+from longcat_eval.protocols import AttemptContext, Sandbox, SandboxError
+from longcat_eval.records import Transcript, Wire
+from longcat_eval.runners.agent import episode as ends
+from longcat_eval.runners.agent.edit_profile import EditProfile
+from longcat_eval.runners.agent.episode import Episode, episode_record
+from longcat_eval.runners.agent.limits import agent_limits
+from longcat_eval.runners.agent.loop import run_agent
+from longcat_eval.tasks.clock import Clock
+from longcat_eval.tasks.prdbench import prompts
+from longcat_eval.tasks.prdbench.data import PrdTask
+from longcat_eval.tasks.prdbench.image import HOW_TO_BUILD, PROJECT
+from longcat_eval.tasks.prdbench.marks import Mark, mark_all
+from longcat_eval.tasks.prdbench.protocol import EMPTY, ORACLE, machine
+from longcat_eval.tasks.prdbench.replay import MetricRun, replay, replay_record
+from longcat_eval.tasks.prdbench.tree import Tree, lay_out, reference_tree, take_tree, tree_record
+
+DEBUG_TURNS = 500
+"""Questions about the first of two rounds are numbered from here; the last round's from 0."""
+REPORT = "reports/round1.json"
+
+
+@dataclass
+class Trial:
+    """An attempt under way; `agent` is one of `protocol.AGENTS`.
+
+    `processors`: plans are run, and work, so many at once as there are processors.
+    """
+
+    ctx: AttemptContext
+    task: PrdTask
+    agent: str
+    image: str
+    limits: dict[str, float]
+    processors: asyncio.Semaphore
+
+    async def run(self) -> Transcript:
+        """Go through the rounds; raises `SandboxError` and, in a second round, `ModelError`."""
+        transcript, tree = self.ctx.transcript(), Tree()
+        transcript.artifacts |= {"states": list[list[str | float]](), "rounds": list[Wire]()}
+        clock = Clock(transcript.artifacts["states"])
+        rounds = 1 + (int(self.limits["debug_rounds"]) if self.agent not in (ORACLE, EMPTY) else 0)
+        marks: list[Mark] = []
+        for number in range(rounds):
+            clock.enter("developing" if number == 0 else "debugging")
+            tree, episode = await self._develop(tree, marks, debug=number > 0)
+            transcript.outcome, transcript.reason = ends.ENDS[episode.end], episode.end
+            found: Wire = {"agent": episode_record(episode), "tree": tree_record(tree), "runs": []}
+            if not tree.empty:
+                clock.enter("testing")
+                runs, found["image_id"] = await self._test(tree)
+                found["runs"] = replay_record(runs)
+                if number + 1 < rounds:
+                    clock.enter("marking")
+                    first = DEBUG_TURNS + number * len(self.task.plan)
+                    marks = await mark_all(self.ctx, self.task.plan, runs, found["tree"], first)
+                    found["marks"] = [mark._asdict() for mark in marks]
+            transcript.artifacts["rounds"].append(found)
+            if tree.empty:
+                break
+        clock.enter("tested")
+        return transcript
+
+    async def _develop(self, tree: Tree, marks: list[Mark], *, debug: bool) -> tuple[Tree, Episode]:
+        if self.agent == EMPTY:
+            return Tree(), Episode(end=ends.SUBMITTED)
+        if self.agent == ORACLE:
+            if self.task.reference is None:
+                raise SandboxError(
+                    "no_solution",
+                    f"there is no reference solution of {self.task.id}: PRDBench publishes none "
+                    "(a task of your own has it in its folder reference/)",
+                )
+            return reference_tree(self.task.reference), Episode(end=ends.SUBMITTED)
+        files = {**self.task.files(), **(self._report(marks) if debug else {})}
+        bounds = machine(self.limits, self.limits["max_seconds"] or 24 * 3_600.0)
+        sandbox = await self._start("agent", bounds)
+        try:
+            await lay_out(sandbox, files, tree, read_only=True)
+            first = prompts.DEBUG if debug else prompts.DEVELOP
+            episode = await run_agent(
+                self.ctx, sandbox, EditProfile(PROJECT), first, agent_limits(self.limits)
+            )
+            try:
+                made = await take_tree(sandbox, self.task.files())
+            except SandboxError as error:
+                if error.reason not in ("disk_budget", "deadline"):
+                    raise
+                made = Tree(problem=str(error))
+        finally:
+            with suppress(SandboxError):
+                await sandbox.stop()
+        return made, episode
+
+    async def _test(self, tree: Tree) -> tuple[list[MetricRun], str]:
+        async with self.processors:
+            sandbox = await self._start("grade", machine(self.limits, self.limits["replay_seconds"]))
+            try:
+                return await replay(sandbox, self.task, tree, self.limits), sandbox.image_id
+            finally:
+                with suppress(SandboxError):
+                    await sandbox.stop()
+
+    async def _start(self, kind: str, bounds: Wire) -> Sandbox:
+        try:
+            return await self.ctx.sandboxes.start(self.image, kind=kind, name=str(self.ctx.key), **bounds)
+        except SandboxError as error:
+            if error.reason != "image_missing":
+                raise
+            raise SandboxError(
+                "image_missing", f"no image {self.image} on this machine: `{HOW_TO_BUILD}` builds it"
+            ) from None
+
+    def _report(self, marks: list[Mark]) -> Mapping[str, bytes]:
+        """The marks of the round before, as the official reports have them."""
+        entries = [
+            {
+                "metric": metric.name,
+                "description": metric.description,
+                "score": mark.points or 0,
+                "explanation": mark.explanation,
+            }
+            for metric, mark in zip(self.task.plan, marks, strict=True)
+        ]
+        return {REPORT: msgspec.json.format(msgspec.json.encode(entries), indent=2)}
