@@ -29,7 +29,14 @@ Said = tuple[str, str, str]
 def notes(table: Table) -> list[str]:
     """The notes that apply to this table, one sentence or list each, in print order."""
     mixed = [f"mixed: {line}." for line in table.mixed]
-    ours = [*_reading(table), *_conditions(table), *_beside(table), *_floors(table), *_under_floors(table)]
+    ours = [
+        *_reading(table),
+        *_conditions(table),
+        *_beside(table),
+        *_nulls(table),
+        *_floors(table),
+        *_under_floors(table),
+    ]
     ours += [*_computed(table), *_remarks(table)]
     return [*_marks(table), *_missing(table), *mixed, *ours, *_sources(table), *_foreign(table)]
 
@@ -138,6 +145,14 @@ def _beside(table: Table) -> Iterable[str]:
     said = [(whose, label, ", ".join(texts.others(result))) for whose, label, result in _results(table)]
     if said := [each for each in said if each[2]]:
         yield f"Beside the score; {_listed(said)}."
+
+
+def _nulls(table: Table) -> Iterable[str]:
+    said = [
+        (whose, label, f"{result.nulls:,.0f}") for whose, label, result in _results(table) if result.nulls
+    ]
+    if said:
+        yield f"Replies of judges that could not be read, and were asked for again; {_listed(said)}."
 
 
 def _floors(table: Table) -> Iterable[str]:

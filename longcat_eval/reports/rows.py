@@ -12,6 +12,7 @@ from longcat_eval.errors import UsageError
 from longcat_eval.records import Aggregate, AttemptRow
 from longcat_eval.reports import statistics
 from longcat_eval.reports.conditions import conditions
+from longcat_eval.runners.judging import NULLS
 from longcat_eval.runners.manifest import TaskRecord
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     `correct` sums the values of the `valid` attempts of `attempts` = n x k expected ones, `coverage` is their
     ratio. `value` is None while no attempt is valid. `bounds`, the score with all lost attempts wrong and
     with all right, is None where none is lost. `ci_method` names the rule of `statistics.interval`; interval
-    and bounds are None where the headline is no mean over questions. `conditions` are what else results must
-    share to be compared (`conditions.conditions`); `means` are plain numbers over attempts, no percentages.
-    `tokens` are (prompt, completion), `cost` is in US dollars and None where a price is unknown, `seconds`
-    sums over attempts.
+    and bounds are None where the headline is no mean over questions. Where it is the ratio of two sums,
+    `points` are those, and the interval is that of `statistics.ratio_interval`. `conditions` are what else
+    results must share to be compared (`conditions.conditions`); `means` are plain numbers over attempts, no
+    percentages. `tokens` are (prompt, completion), `cost` is in US dollars and None where a price is unknown,
+    `seconds` sums over attempts, `nulls` replies of judges that could not be read.
     """
 
     task: str
@@ -63,6 +65,8 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     cost: float | None
     seconds: float
     scores_sha256: str
+    points: tuple[float, float] | None = None
+    nulls: float = 0.0
 
     @property
     def complete(self) -> bool:
@@ -138,6 +142,8 @@ def result_row(
         cost=total_cost(row.cost for row in rows),
         seconds=fsum(row.seconds for row in rows),
         scores_sha256=scores_sha256(rows),
+        points=_sums(valid, *aggregate.ratio) if aggregate and aggregate.ratio else None,
+        nulls=fsum(row.metrics.get(NULLS, 0.0) for row in rows),
     )
 
 
@@ -210,6 +216,11 @@ def _interval(
         return statistics.ratio_interval(_points(rows, *aggregate.ratio))
     value = aggregate.metrics[aggregate.headline]
     return statistics.interval(questions) if abs(value - statistics.avg_at_k(questions)) < 1e-9 else None
+
+
+def _sums(rows: Sequence[AttemptRow], won: str, of: str) -> tuple[float, float]:
+    points = _points(rows, won, of)
+    return fsum(w for w, _ in points), fsum(c for _, c in points)
 
 
 def _is_ratio(aggregate: Aggregate | None) -> bool:

@@ -71,6 +71,11 @@ def _warnings(label: str, result: ResultRow) -> Iterable[str]:
             f"{label}: the user simulator failed in {broken:,} of {result.attempts:,} attempts, which "
             f"have no score; read some (show --outcome {Outcome.SIMULATOR_ERROR})"
         )
+    if broken := result.outcomes.get(Outcome.JUDGE_ERROR, 0):
+        yield (
+            f"{label}: {broken:,} of {result.attempts:,} attempts have no verdict of their judge, hence no "
+            "score; the same command judges them again, without asking the model again"
+        )
     for name, what in USER_FAULTS.items():
         if (share := result.metrics.get(name, 0.0)) > USER_LIMIT:
             yield f"{label}: {what} {share:.1f} % of the attempts; read some before trusting the score"

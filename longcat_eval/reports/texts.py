@@ -17,7 +17,9 @@ def amount(number: float) -> str:
 
 
 def ratio(result: ResultRow) -> str:
-    """Sum of scores over valid attempts: `(693/960)`."""
+    """Sum of scores over valid attempts: `(693/960)`; of points, where the score is their ratio."""
+    if result.points is not None:
+        return f"({amount(result.points[0])}/{amount(result.points[1])} points)"
     return f"({amount(result.correct)}/{result.valid})"
 
 

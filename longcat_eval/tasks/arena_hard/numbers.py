@@ -5,7 +5,6 @@ from math import fsum
 from typing import TYPE_CHECKING
 
 from longcat_eval.records import Aggregate, AttemptRow, Outcome
-from longcat_eval.runners.judging import NULLS
 from longcat_eval.tasks.arena_hard.judging import VERDICTS
 from longcat_eval.tasks.arena_hard.style import difference, fit
 
@@ -41,8 +40,7 @@ def aggregate_battles(rows: Sequence[AttemptRow]) -> Aggregate:
         metrics["style_equal"] = equal
     for outcome in (Outcome.NO_ANSWER, Outcome.LENGTH_LIMIT):
         metrics[outcome.value] = sum(row.outcome is outcome for row in valid) / len(valid)
-    means = {NULLS: fsum(row.metrics.get(NULLS, 0.0) for row in valid) / len(valid)}
-    return Aggregate(HEADLINE, metrics, means, ratio=(WON, OF))
+    return Aggregate(HEADLINE, metrics, ratio=(WON, OF))
 
 
 def _share(rows: Sequence[AttemptRow]) -> float:

@@ -1,8 +1,8 @@
 """How long and how marked up an answer is, and what a win rate would be at equal style.
 
 Official: utils/add_markdown_info.py, show_result.py and utils/math_utils.py of
-lmarena/arena-hard-auto@196f6b8 (Apache-2.0); style control by a Bradley-Terry model with covariates is that of
-Li et al. 2024, Does style matter? (lmsys.org/blog/2024-08-28-style-control).
+lmarena/arena-hard-auto@196f6b8 (Apache-2.0); style control by a Bradley-Terry model with covariates: Li et al.
+2024, Does style matter? (lmsys.org/blog/2024-08-28-style-control).
 """
 
 import re
