@@ -16,6 +16,8 @@ REPOSITORY = "https://github.com/meituan-longcat/vitabench"
 NEEDED = ("src/vita/domains", "src/vita/prompts")
 DATA = "data/vita/domains"
 CODE = "src/vita/"
+NAMED = 4
+"""So many files that differ are named."""
 
 TOOLKITS: Mapping[str, tuple[str, ...]] = {
     "delivery": ("delivery",),
@@ -96,7 +98,9 @@ def read_tasks(source: VitaSource, domain: str, language: str, options: DataOpti
     ]
     lines = "".join(f"{needed} {value}\n" for needed, value in sorted(found.items()))
     place = source.version if path.is_relative_to(source.root) else f"{path.name} and {source.version}"
-    return Tasks(_read(path), hashlib.sha256(lines.encode()).hexdigest(), ", ".join(drift), place)
+    more = f" and {len(drift) - NAMED} more" if len(drift) > NAMED else ""
+    told = f"{', '.join(drift[:NAMED])}{more}"
+    return Tasks(_read(path), hashlib.sha256(lines.encode()).hexdigest(), told, place)
 
 
 def blob_id(path: Path) -> str:

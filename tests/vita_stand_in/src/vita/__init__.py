@@ -1,0 +1,1 @@
+raise ImportError("the package is imported without its __init__")
