@@ -165,7 +165,8 @@ def build(
     data_dir: DataDir = None,
     dataset: TaskFolder = None,
     base_image_map: Annotated[
-        list[str] | None, typer.Option(help="FROM=TO: another base for TerminalBench's images.")
+        list[str] | None,
+        typer.Option(help="FROM=TO: another base for images of TerminalBench, PRDBench."),
     ] = None,
     stand_in: Annotated[
         list[str] | None,
@@ -175,7 +176,11 @@ def build(
         Path | None, typer.Option(help="Prefix of the CPython for --stand-in; default: pyenv's.")
     ] = None,
     light: Annotated[
-        bool, typer.Option("--light", help="The stand-in without compiler, pip and asciinema.")
+        bool,
+        typer.Option(
+            "--light",
+            help="The stand-in without compiler, pip and asciinema; PRDBench's image with pytest alone.",
+        ),
     ] = False,
 ) -> None:
     """Build an image without any registry: a base, a stand-in, or a sample's environment from PyPI on one."""
@@ -183,6 +188,10 @@ def build(
         from longcat_eval.cli.terminal_images import build_terminal_images
 
         raise typer.Exit(build_terminal_images(sample_id or [], data_dir, dataset, base_image_map or []))
+    if task == "prdbench":
+        from longcat_eval.cli.prdbench_images import build_prdbench_image
+
+        raise typer.Exit(build_prdbench_image(base_image_map or [], light=light))
     if task is not None:
         from longcat_eval.cli.swe_images import build_task_images
 

@@ -15,7 +15,10 @@ from longcat_eval.tasks.table import load_task
 def build_task_images(task: str, sample_ids: list[str], data_dir: Path | None) -> int:
     """Build the image of each sample; report every one, exit 5 if one fails."""
     if not task.startswith("swe-bench-"):
-        raise UsageError(f"images of {task} cannot be built: --task is one of the SWE-bench sets")
+        raise UsageError(
+            f"images of {task} cannot be built: --task is one of the SWE-bench sets, "
+            "terminal-bench or prdbench"
+        )
     if not sample_ids:
         raise UsageError("say which: --sample-id pallets__flask-5063")
     samples = {sample.id: sample for sample in load_task(task).load(DataOptions(data_dir)).samples}

@@ -53,7 +53,6 @@ SETTINGS = (
     "ENV PYTHONDONTWRITEBYTECODE=1",
     "ENV PIP_NO_INDEX=1",
     f"WORKDIR {PROJECT}",
-    f"USER {DEVELOPER}",
     'CMD ["bash"]',
 )
 

@@ -26,7 +26,7 @@ TYPICAL_METRICS = 25.2
 
 NOTES = (
     "strict (the value): points over twice the plan's length, a metric without a mark counts 0; "
-    "official_like leaves such metrics out, as the official score does, which drops tasks without a report too",
+    "official_like leaves it out, as the official score does (which drops tasks without a report, too)",
     "the plan's commands are run for the judge, not by it: a line is typed when the program waits for one, "
     "and the judge reads what could be seen; it is asked one metric at a time",
     "unit tests have all points where their commands pass and none otherwise; no judge is asked",

@@ -17,10 +17,11 @@ from longcat_eval.runners.agent.edit_profile import EditProfile
 from longcat_eval.runners.agent.episode import Episode, episode_record
 from longcat_eval.runners.agent.limits import agent_limits
 from longcat_eval.runners.agent.loop import run_agent
+from longcat_eval.runners.sandbox.as_user import AsUser
 from longcat_eval.tasks.clock import Clock
 from longcat_eval.tasks.prdbench import prompts
 from longcat_eval.tasks.prdbench.data import PrdTask
-from longcat_eval.tasks.prdbench.image import HOW_TO_BUILD, PROJECT
+from longcat_eval.tasks.prdbench.image import DEVELOPER, HOW_TO_BUILD, PROJECT
 from longcat_eval.tasks.prdbench.marks import Mark, mark_all
 from longcat_eval.tasks.prdbench.protocol import EMPTY, ORACLE, machine
 from longcat_eval.tasks.prdbench.replay import MetricRun, replay, replay_record
@@ -114,13 +115,14 @@ class Trial:
 
     async def _start(self, kind: str, bounds: Wire) -> Sandbox:
         try:
-            return await self.ctx.sandboxes.start(self.image, kind=kind, name=str(self.ctx.key), **bounds)
+            started = await self.ctx.sandboxes.start(self.image, kind=kind, name=str(self.ctx.key), **bounds)
         except SandboxError as error:
             if error.reason != "image_missing":
                 raise
             raise SandboxError(
                 "image_missing", f"no image {self.image} on this machine: `{HOW_TO_BUILD}` builds it"
             ) from None
+        return AsUser(started, DEVELOPER)
 
     def _report(self, marks: list[Mark]) -> Mapping[str, bytes]:
         """The marks of the round before, as the official reports have them."""
