@@ -1,12 +1,14 @@
 """How long and how marked up an answer is, and what a win rate would be at equal style.
 
-Official: utils/add_markdown_info.py, show_result.py and utils/math_utils.py of
-lmarena/arena-hard-auto@196f6b8 (Apache-2.0); style control by a Bradley-Terry model with covariates: Li et al.
-2024, Does style matter? (lmsys.org/blog/2024-08-28-style-control).
+Official: utils/add_markdown_info.py, show_result.py and utils/math_utils.py of arena-hard-auto@196f6b8
+(Apache-2.0). Style control by a Bradley-Terry model with covariates: Li et al. 2024, Does style matter?
+(lmsys.org/blog/2024-08-28-style-control).
 """
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,12 +43,11 @@ def counter() -> Any:
     bpe-openai carries the encoding with it; tiktoken fetches it, or reads it from TIKTOKEN_CACHE_DIR. Both
     count alike: 750 of 750 answers of o3-mini as stored by the official script.
     """
-    try:
+    with suppress(ImportError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it reads its file in an old way
         import bpe_openai
 
         return bpe_openai.get_encoding(ENCODING)
-    except ImportError:
-        pass
     try:
         import tiktoken
 
