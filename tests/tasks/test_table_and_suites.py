@@ -18,6 +18,9 @@ def test_every_task_is_made_under_its_name(name: str) -> None:
     if name.startswith("tau2-"):  # prompts and floors come with the package
         assert task.protocol.name == "tau2-v0.2"
         return
+    if name.startswith("vitabench"):
+        assert task.protocol.name == f"vitabench-0.0.1-{'english' if name.endswith('-en') else 'chinese'}"
+        return
     assert task.protocol.name.startswith((f"{name}/", "swe-bench/"))
     assert task.floors["null"] == 0.0
     assert len(task.protocol.prompt_hash) == 64
@@ -53,12 +56,12 @@ def test_suites_of_what_exists() -> None:
 
 
 def test_what_coding_still_lacks_is_named() -> None:
-    assert expand_suite("agentic") == ([*CARD_TASKS[:3], "terminal-bench"], {})
+    assert expand_suite("agentic") == ([*CARD_TASKS[:3], "terminal-bench", "vitabench"], {})
     assert expand_suite("coding") == (
         ["swe-bench-verified", "terminal-bench", "swe-bench-multilingual"],
         {"prdbench": NOT_YET},
     )
-    assert set(SUITES["card"]) == {
+    assert {*SUITES["card"], "vitabench"} == {
         name for suite in ("agentic", "coding", "general", "math") for name in SUITES[suite]
     }
 
