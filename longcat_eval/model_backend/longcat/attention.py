@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from longcat_eval.model_backend.longcat.columns import Columns, can_add_columns
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.linear import Linear, Together
 from longcat_eval.model_backend.longcat.norm_rope import RMSNorm, rotate
@@ -44,7 +43,6 @@ class LatentAttention(nn.Module):
         self.kv_b_proj = Linear(self.rank, self.heads * (self.nope + self.value), dtype, packs=False)
         self.o_proj = Linear(self.heads * self.value, hidden, dtype)
         self._down = Together(self.q_a_proj, self.kv_a_proj_with_mqa)
-        self._columns: tuple[Columns, Columns] | None = None
         # Queries for which expanding a cached token and attending to heads costs as much as to its latent.
         self.worth_expanding = self.rank * (self.nope + self.value) / (2 * self.rank - self.nope - self.value)
 
@@ -61,12 +59,9 @@ class LatentAttention(nn.Module):
         out: Tensor = self.o_proj(heads[0] if len(heads) == 1 else torch.cat(heads))
         return out
 
-    def pack(self, twice: bool) -> None:
-        """Make the two projections down one matrix for a CPU, and have `kv_b` in columns for a single row."""
-        self._down.pack(twice)
-        to_latent, from_latent = (half.detach() for half in self._up())
-        if twice and can_add_columns(self.kv_b_proj.weight):
-            self._columns = Columns(to_latent.transpose(1, 2)), Columns(from_latent)
+    def pack(self) -> None:
+        """Make the two projections down one matrix for a CPU."""
+        self._down.pack()
 
     def _attend(self, q_nope: Tensor, q_rope: Tensor, span: Span, cache: Tensor) -> Tensor:
         """The heads' values for the rows of a span, [rows, heads * value]."""
@@ -78,7 +73,9 @@ class LatentAttention(nn.Module):
 
     def _absorbed(self, q_nope: Tensor, q_rope: Tensor, span: Span, latents: Tensor) -> Tensor:
         """Every head of a query against the latents: [B, queries * heads, width] x [B, S, width]."""
-        q = torch.cat([self._to_latent(q_nope), q_rope], dim=-1).view(len(latents), -1, latents.shape[-1])
+        to_latent, from_latent = self.up()
+        absorbed = torch.bmm(q_nope.transpose(0, 1), to_latent).transpose(0, 1)
+        q = torch.cat([absorbed, q_rope], dim=-1).view(len(latents), -1, latents.shape[-1])
         keys = latents.transpose(1, 2)
         scores = torch.baddbmm(q.new_empty(()), q, keys, beta=0, alpha=self.scale)
         if span.hidden is not None:
@@ -86,7 +83,8 @@ class LatentAttention(nn.Module):
             by_query.masked_fill_(span.hidden.unsqueeze(2), -torch.inf)
         weights = functional.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
         seen = torch.bmm(weights, latents[..., : self.rank]).view(-1, self.heads, self.rank)
-        return self._from_latent(seen)
+        values = torch.bmm(seen.transpose(0, 1), from_latent.transpose(1, 2))
+        return values.transpose(0, 1).reshape(-1, self.heads * self.value)
 
     def _expanded(self, q_nope: Tensor, q_rope: Tensor, span: Span, latents: Tensor) -> Tensor:
         """Keys and values of every head, for one sequence with many queries."""
@@ -108,20 +106,7 @@ class LatentAttention(nn.Module):
         )
         return heads[0, ..., :width].transpose(0, 1).reshape(-1, self.heads * self.value)
 
-    def _to_latent(self, q_nope: Tensor) -> Tensor:
-        """q_h to W_k,h^T q_h: [T, heads, nope] to [T, heads, rank]."""
-        if len(q_nope) == 1 and self._columns is not None:
-            return self._columns[0](q_nope[0]).unsqueeze(0)
-        return torch.bmm(q_nope.transpose(0, 1), self._up()[0]).transpose(0, 1)
-
-    def _from_latent(self, seen: Tensor) -> Tensor:
-        """What each head saw, [T, heads, rank], to its values, [T, heads * value]."""
-        if len(seen) == 1 and self._columns is not None:
-            return self._columns[1](seen[0]).view(1, -1)
-        values = torch.bmm(seen.transpose(0, 1), self._up()[1].transpose(1, 2))
-        return values.transpose(0, 1).reshape(-1, self.heads * self.value)
-
-    def _up(self) -> tuple[Tensor, Tensor]:
+    def up(self) -> tuple[Tensor, Tensor]:
         """The two halves of kv_b: [heads, nope, rank] and [heads, value, rank]."""
         both = self.kv_b_proj.weight.view(self.heads, self.nope + self.value, self.rank)
         return both[:, : self.nope], both[:, self.nope :]

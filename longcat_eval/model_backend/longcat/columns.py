@@ -1,15 +1,22 @@
-"""Matrices times a single row on a CPU: x W^T is the sum of the columns of W, weighted by x.
+"""A matrix times a single row on a CPU: x W^T is the sum of the columns of W, weighted by x.
 
 That is what an embedding bag computes, and torch's (FBGEMM) reads its rows at 14 to 19 GB/s on a core where
-its product of one row reads a matrix at 7 to 12. A bag also takes columns of several matrices, so all chosen
-experts of a token are one call.
+its product of one row reads a matrix at 7 to 12. A bag takes any columns, so all chosen experts of a token
+are one call. Matrices with many more outputs than inputs are as fast, or faster, transposed.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 # Outputs that a bag adds up at once: a core's registers hold about so many.
 WIDEST, NARROWEST = 512, 64
+# Outputs per input from which the transposed matrix is faster.
+WIDE = 4
+
+RowProduct = Callable[[Tensor], Tensor]
+"""[inputs] to [outputs]."""
 
 
 class Columns:
@@ -24,43 +31,65 @@ class Columns:
         self.blocks = outputs // self.width
         cut = weights.reshape(self.count, self.blocks, self.width, self.inputs)
         self._table = cut.transpose(2, 3).reshape(-1, self.width).contiguous()
-        self._rows = torch.arange(self.count * self.blocks * self.inputs)
+        self._rows = torch.arange(len(self._table))
         self._bags = torch.arange(self.count * self.blocks) * self.inputs
-        self._numbers = torch.arange(self.count) * self.blocks * self.inputs
+        self._own = self._rows[: self.blocks * self.inputs]
+        self._first = self._rows[: self.inputs]
 
     def __call__(self, x: Tensor) -> Tensor:
-        """[count, inputs], a row for each matrix, to [count, outputs]."""
-        return self._added(self._rows, self._bags, self._repeated(x))
+        """A row for each matrix, [count * inputs], to [count * outputs]."""
+        return self._added(self._rows, self._bags, self._repeated(x, self.count))
 
-    def each(self, x: Tensor, chosen: Tensor) -> Tensor:
-        """[1, inputs] times each of the chosen matrices, [k, outputs]; `chosen` is [k] int64."""
-        rows = self._numbers.index_select(0, chosen).unsqueeze(1) + self._rows[: self.blocks * self.inputs]
-        bags = self._bags[: len(chosen) * self.blocks]
-        return self._added(rows.view(-1), bags, self._repeated(x.expand(len(chosen), -1)))
+    def each(self, x: Tensor, chosen: list[int]) -> Tensor:
+        """[inputs] times each of the chosen matrices, [k, outputs]."""
+        rows = self._starts(chosen, self.blocks).unsqueeze(1) + self._own
+        weights = x.expand(len(chosen) * self.blocks, -1).reshape(-1)
+        return self._added(rows.view(-1), self._bags[: len(chosen) * self.blocks], weights).view(
+            len(chosen), -1
+        )
 
-    def total(self, x: Tensor, chosen: Tensor) -> Tensor:
-        """Row i of [k, inputs] times the chosen matrix i, all of it added up: [1, outputs]."""
-        first = self._numbers.index_select(0, chosen) + self._bags[: self.blocks].unsqueeze(1)
-        rows = first.unsqueeze(2) + self._rows[: self.inputs]
-        weights = x.expand(self.blocks, -1, -1).reshape(-1)
-        return self._added(rows.view(-1), self._bags[: self.blocks] * len(chosen), weights).view(1, -1)
+    def total(self, x: Tensor, chosen: list[int]) -> Tensor:
+        """Row i of [k, inputs] times the chosen matrix i, all of it added up: [outputs]."""
+        starts = self._starts(chosen, self.blocks).view(-1, self.blocks)
+        rows = starts.t().unsqueeze(2) + self._first
+        bags = self._bags[: self.blocks] * len(chosen)
+        return self._added(rows.reshape(-1), bags, x.expand(self.blocks, -1, -1).reshape(-1))
 
-    def _repeated(self, x: Tensor) -> Tensor:
-        """Rows [k, inputs] once for each block of their matrix, flat."""
-        return x.reshape(-1) if self.blocks == 1 else x.unsqueeze(1).expand(-1, self.blocks, -1).reshape(-1)
+    def _starts(self, chosen: list[int], blocks: int) -> Tensor:
+        """Where each block of the chosen matrices begins in the table, [k * blocks]."""
+        size = blocks * self.inputs
+        return torch.tensor([e * size + b * self.inputs for e in chosen for b in range(blocks)])
+
+    def _repeated(self, x: Tensor, count: int) -> Tensor:
+        """Rows of `count` matrices once for each block, flat."""
+        if self.blocks == 1:
+            return x
+        return x.view(count, 1, -1).expand(-1, self.blocks, -1).reshape(-1)
 
     def _added(self, rows: Tensor, bags: Tensor, weights: Tensor) -> Tensor:
-        """The weighted sums of bags that begin where `bags` says, [bags / blocks, outputs]."""
+        """The weighted sums of bags that begin where `bags` says, flat."""
         added: Tensor = torch._embedding_bag_forward_only(  # type: ignore[attr-defined]
             self._table, rows, bags, False, 0, False, weights
         )[0]
-        return added if self.blocks == 1 else added.view(-1, self.blocks * self.width)
+        return added.view(-1)
 
 
-def can_add_columns(weight: Tensor) -> bool:
-    """Whether this torch has the fast embedding bag, and the outputs of [..., outputs, inputs] can be cut."""
-    fast = "fbgemm" in torch.backends.quantized.supported_engines
-    return fast and weight.device.type == "cpu" and _width(weight.shape[-2]) >= min(NARROWEST, weight.shape[-2])
+def row_product(weight: Tensor) -> RowProduct:
+    """The faster form of [outputs, inputs], a copy."""
+    outputs, inputs = weight.shape
+    if outputs >= WIDE * inputs or not can_add_columns(outputs):
+        return weight.t().contiguous().t().mv
+    return Columns(weight.unsqueeze(0))
+
+
+def can_add_columns(outputs: int) -> bool:
+    """Whether so many outputs can be cut into blocks that are wide enough."""
+    return _width(outputs) >= min(NARROWEST, outputs)
+
+
+def has_fast_bags() -> bool:
+    """Whether this torch has FBGEMM's embedding bag."""
+    return "fbgemm" in torch.backends.quantized.supported_engines
 
 
 def _width(outputs: int) -> int:

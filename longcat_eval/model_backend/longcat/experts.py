@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from longcat_eval.model_backend.longcat.columns import Columns, can_add_columns
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.linear import Packed, can_pack
 from longcat_eval.model_backend.longcat.quant import Kind, dequantise
@@ -43,22 +42,17 @@ class Experts(nn.Module):
                 scale = torch.empty(count, rows, dtype=torch.float32)
                 setattr(self, name, nn.Parameter(scale, requires_grad=False))
         self._packed: list[tuple[Packed, Packed]] = []
-        self._columns: tuple[Columns, Columns] | None = None
 
     def forward(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
         """[T, H] with the router's [T, k] and [T, k] to [T, H]."""
-        if len(x) == 1 and self._columns is not None and self.kernel == "auto":
-            return self._single(x, chosen, weights, *self._columns).to(x.dtype)
         identity = x.float() * (weights * (chosen >= self.count)).sum(1, keepdim=True)
         return self._kernel(x, chosen)(x, chosen, weights, identity).to(x.dtype)
 
-    def pack(self, twice: bool) -> None:
+    def pack(self) -> None:
         """Keep the CPU's form in the place of the weights; see `linear.Packed`."""
         if self.gate_up_scale is None and can_pack(self.gate_up):
             for e in range(self.count):
-                self._packed.append((Packed(self.gate_up[e], False), Packed(self.down[e], False)))
-            if twice and can_add_columns(self.gate_up) and can_add_columns(self.down):
-                self._columns = Columns(self.gate_up), Columns(self.down)
+                self._packed.append((Packed(self.gate_up[e]), Packed(self.down[e])))
             for name in ("gate_up", "down"):
                 setattr(self, name, nn.Parameter(torch.empty(0, dtype=self.dtype), requires_grad=False))
 
@@ -84,18 +78,6 @@ class Experts(nn.Module):
                 output = self._second(functional.silu(gate) * up, e)
                 total.index_add_(0, tokens, output.float() * weights[tokens, places, None])
         return total
-
-    def _single(self, x: Tensor, chosen: Tensor, weights: Tensor, first: Columns, second: Columns) -> Tensor:
-        """One token on a CPU: all of its experts in two calls."""
-        pairs = list(zip(chosen[0].tolist(), weights[0].tolist(), strict=True))
-        hit = [(e, weight) for e, weight in pairs if e < self.count]
-        identity: Tensor = x.float() * sum(weight for e, weight in pairs if e >= self.count)
-        if not hit:
-            return identity
-        experts = torch.tensor([e for e, _ in hit])
-        gate, up = first.each(x, experts).chunk(2, -1)
-        weighted = functional.silu(gate) * up * torch.tensor([[weight] for _, weight in hit], dtype=x.dtype)
-        return identity.add_(second.total(weighted, experts))
 
     def _grouped(self, x: Tensor, chosen: Tensor, weights: Tensor, total: Tensor) -> Tensor:
         """Pairs sorted by expert, one product per expert that has any."""

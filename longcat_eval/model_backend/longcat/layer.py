@@ -36,9 +36,9 @@ class MLP(nn.Module):
         y: Tensor = self.down_proj(functional.silu(gate) * up)
         return y
 
-    def pack(self, twice: bool) -> None:
+    def pack(self) -> None:
         """Make gate and up one matrix for a CPU."""
-        self._gate_up.pack(twice)
+        self._gate_up.pack()
 
 
 class MoE(nn.Module):

@@ -1,21 +1,16 @@
 """A matrix of the model, and how a CPU multiplies by it.
 
 torch's CPU path packs a weight anew in every product; with few rows that costs more than the product. oneDNN
-can keep the packed form instead: measured on one core, 1.5 times the speed at 32 rows, twice at 4. A single
-row is a matter of reading the weight: torch's own product reads it at half the speed of memory, columns added
-up (`columns.py`) and wide matrices transposed come nearer.
+can keep the packed form instead: measured on one core, 1.5 times the speed at 32 rows, twice at 4. For a
+single row see `one_row.py`.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from longcat_eval.model_backend.longcat.columns import Columns, can_add_columns
-
 # The rows that oneDNN lays the packed form out for; with 32 it is the fastest from 2 to 512 rows.
 PACKED_ROWS = 32
-# Outputs per input from which a single row is faster by the transposed matrix.
-WIDE = 4
 
 
 class Linear(nn.Module):
@@ -32,10 +27,10 @@ class Linear(nn.Module):
         """[T, inputs] to [T, outputs]."""
         return functional.linear(x, self.weight) if self._packed is None else self._packed(x)
 
-    def pack(self, twice: bool) -> None:
+    def pack(self) -> None:
         """Keep the CPU's form in the place of the weight, which is gone then; see `Packed`."""
         if self.packs and can_pack(self.weight):
-            self._packed = Packed(self.weight, twice)
+            self._packed = Packed(self.weight)
             self.drop()
 
     def drop(self) -> None:
@@ -57,32 +52,22 @@ class Together:
             return tuple(part(x) for part in self.parts)
         return tuple(torch.split_with_sizes(self._packed(x), self._sizes, -1))
 
-    def pack(self, twice: bool) -> None:
+    def pack(self) -> None:
         """Pack them as one matrix; the weights are gone then."""
         if all(can_pack(part.weight) for part in self.parts):
-            self._packed = Packed(torch.cat([part.weight for part in self.parts]), twice)
+            self._packed = Packed(torch.cat([part.weight for part in self.parts]))
             for part in self.parts:
                 part.drop()
 
 
 class Packed:
-    """A weight as oneDNN lays it out; with `twice` also in the form that is fastest for a single row."""
+    """A weight as oneDNN lays it out."""
 
-    def __init__(self, weight: Tensor, twice: bool) -> None:
-        outputs, inputs = weight.shape
+    def __init__(self, weight: Tensor) -> None:
         self._packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), PACKED_ROWS)
-        wide = outputs >= WIDE * inputs
-        self._transposed = weight.t().contiguous() if twice and wide else None
-        by_column = twice and not wide and can_add_columns(weight)
-        self._columns = Columns(weight.unsqueeze(0)) if by_column else None
 
     def __call__(self, x: Tensor) -> Tensor:
         """[T, inputs] to [T, outputs]."""
-        if len(x) == 1:
-            if self._columns is not None:
-                return self._columns(x)
-            if self._transposed is not None:
-                return torch.mm(x, self._transposed)
         result: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, None, "none", [], "")
         return result
 

@@ -19,10 +19,11 @@ from longcat_eval.model_backend.longcat.linear import Linear, Packed, can_pack
 from longcat_eval.model_backend.longcat.ngram_hash import NgramHasher
 from longcat_eval.model_backend.longcat.ngram_tables import Tables
 from longcat_eval.model_backend.longcat.norm_rope import RMSNorm, Rotation
+from longcat_eval.model_backend.longcat.one_row import OneRow, has_rows_to_spare
 from longcat_eval.model_backend.longcat.quant import Quantisation
 from longcat_eval.model_backend.longcat.step import Piece, Step
 
-# Bytes of a model up to which wide matrices are kept in two forms on a CPU.
+# Bytes of weights up to which a CPU keeps them in two forms, the second for steps of one token.
 TWICE_BELOW = 4 * 1024**3
 
 
@@ -57,11 +58,11 @@ class NgramEmbeddings(nn.Module):
             total = torch.addmm(total, rows[:, i], projection.t())
         return total / (1 + self.tables)
 
-    def pack(self, twice: bool) -> None:
+    def pack(self) -> None:
         """On a CPU project all tables' rows by one matrix, side by side; the weights are gone then."""
         together = self.post_projs.transpose(0, 1).flatten(1)
         if can_pack(together):
-            self._packed = Packed(together, twice)
+            self._packed = Packed(together)
             self.post_projs = nn.Parameter(torch.empty(0, dtype=together.dtype), requires_grad=False)
 
 
@@ -101,10 +102,14 @@ class LongcatLite(nn.Module):
         self._rotation = Rotation(config)
         self.model = Backbone(config, dtype, quant)
         self.lm_head = Linear(config.hidden_size, config.vocab_size, dtype)
+        self._one_row: OneRow | None = None
 
     @torch.inference_mode()
     def forward(self, step: Step, cache: Sequence[Tensor]) -> Tensor:
         """Logits [wanted rows, vocabulary]; `cache` has a [slots, width] per KV layer, written to."""
+        if self._one_row is not None and len(step.tokens) == 1 and len(step.wanted) == 1:
+            turns = self._rotation.at(step.layout.positions, step.layout.longest)
+            return self._one_row(*self._embeddings(step), turns, step.layout, cache)
         hidden = self.hidden(step, cache)
         wanted = hidden.index_select(0, step.wanted.to(hidden.device))
         norm = self.model.norm
@@ -128,13 +133,18 @@ class LongcatLite(nn.Module):
     @torch.inference_mode()
     def embed(self, step: Step) -> Tensor:
         """[T, H]: words fused with the n-grams that end in them."""
+        words, rows = self._embeddings(step)
+        fused: Tensor = self.model.ngram_embeddings(words, rows)
+        return fused
+
+    def _embeddings(self, step: Step) -> tuple[Tensor, Tensor]:
+        """Words [T, H] and the rows of their n-grams [T, tables, d]."""
         if self.tables is None:
             raise RuntimeError("the n-gram tables are not loaded; use loader.load or loader.random_model")
         words = self.model.embed_tokens(step.tokens.to(self.embedding_device))
         rows = [self.tables.gather(ids) for ids in step.ngram_ids]
         together = rows[0] if len(rows) == 1 else torch.cat(rows)
-        fused: Tensor = self.model.ngram_embeddings(words, together.to(words.dtype))
-        return fused
+        return words, together.to(words.dtype)
 
     @property
     def layers(self) -> "list[ScMoELayer]":
@@ -156,11 +166,12 @@ class LongcatLite(nn.Module):
 
     def pack(self) -> None:
         """Bring what lies on a CPU into the forms that are fast there; the plain weights are gone then."""
-        twice = sum(weight.nbytes for weight in self.parameters()) < TWICE_BELOW
+        if self._one_row is None and has_rows_to_spare(self, TWICE_BELOW):
+            self._one_row = OneRow(self)
         paged = {part for i in self.on_disk for part in self.layers[i].modules()}
         for part in list(self.modules()):
             if isinstance(part, PACKS) and part not in paged:
-                part.pack(twice)
+                part.pack()
 
     def logits(self, tokens: Sequence[int]) -> Tensor:
         """Logits [T, vocabulary] of a whole text at once; for tests and for looking at the model."""
@@ -171,6 +182,7 @@ class LongcatLite(nn.Module):
 
     def use_kernel(self, kernel: Kernel) -> None:
         """Have every layer's experts computed by one kernel."""
+        self._one_row = None
         for part in self.modules():
             if isinstance(part, Experts):
                 part.kernel = kernel

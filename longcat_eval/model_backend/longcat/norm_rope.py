@@ -29,8 +29,8 @@ class RMSNorm(nn.Module):
         normed: Tensor = exact / torch.hypot(length, self._least) * self._scaled
         return normed.to(x.dtype)
 
-    def pack(self, twice: bool) -> None:
-        """On a CPU compute x / sqrt(|x|^2 + n eps) * (weight factor sqrt(n)): torch's own makes a dozen calls."""
+    def pack(self) -> None:
+        """On a CPU, x / sqrt(|x|^2 + n eps) * (weight factor sqrt(n)): torch's own makes a dozen calls."""
         if self.weight.device.type == "cpu":
             count = len(self.weight)
             self._scaled = self.weight.float() * (self.factor * math.sqrt(count))
