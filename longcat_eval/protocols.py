@@ -135,7 +135,8 @@ class AttemptContext(Protocol):
 class DataOptions(NamedTuple):
     """Where data may come from: a local folder, else the pinned hub revision.
 
-    `sources` are checkouts of benchmarks that are programs, by name (`tau2`); `dataset` is one file of rows,
+    `sources` are checkouts of benchmarks that are programs, by name (`tau2`), `lm_eval_include` a folder with
+    definitions of tasks for lm-eval; `dataset` is one file of rows,
     or a folder of tasks, instead of the benchmark's own; `predictions` are somebody's patches to grade
     without asking a model. `base_images` says which images to build on instead of others; `compose` is native
     or cli.
@@ -148,6 +149,7 @@ class DataOptions(NamedTuple):
     predictions: Path | None = None
     base_images: Mapping[str, str] = {}
     compose: str = "native"
+    lm_eval_include: Path | None = None
 
 
 class Task(Protocol):

@@ -202,6 +202,8 @@ class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
 class Score(msgspec.Struct, frozen=True, omit_defaults=True):
     """The verdict on one attempt; `value` is in [0, 1] and None exactly when the outcome is invalid.
 
+    `items` is what a metric that is no mean over attempts is computed from.
+
     Its fields are fields of `AttemptRow` too.
     """
 
@@ -211,6 +213,7 @@ class Score(msgspec.Struct, frozen=True, omit_defaults=True):
     extracted: str | None = None
     rule: str | None = None
     metrics: dict[str, float] = {}
+    items: dict[str, Any] = {}
 
 
 class AttemptRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
@@ -233,6 +236,7 @@ class AttemptRow(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, 
     extracted: str | None = None
     rule: str | None = None
     metrics: dict[str, float] = {}
+    items: dict[str, Any] = {}
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float | None = None
@@ -288,7 +292,8 @@ class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):
 
     `repeats` is k of avg@k, `metric` its label (`acc`, `avg@16`), `max_tokens` the completion limit put on
     the wire, `prompt_hash` sha256 over every prompt text, `roles` the models an attempt talks to, `tools`
-    whether the agent is given tools. `role_models` and `role_sampling` are the model that the benchmark's
+    whether the agent is given tools, `deterministic` that every repeat would be the same (k is 1 then).
+    `role_models` and `role_sampling` are the model that the benchmark's
     authors use in a role, and the sampling that the protocol fixes for it. `judges` are the roles that
     `score` asks (`runners/judging.py`); they are in `roles` too. For
     estimates before a run only: `typical_tokens` is a rough completion length of one attempt of the agent,
@@ -306,6 +311,7 @@ class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):
     limits: dict[str, float] = {}
     notes: tuple[str, ...] = ()
     tools: bool = False
+    deterministic: bool = False
     role_models: dict[str, str] = {}
     role_sampling: dict[str, dict[str, Any]] = {}
     judges: dict[str, JudgeRules] = {}
@@ -316,7 +322,8 @@ class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):
 class Aggregate(msgspec.Struct, frozen=True):
     """A task's numbers over its valid attempts, in [0, 1]; `metrics[headline]` is the one for the table.
 
-    `means` are plain means over attempts that are no shares (steps, tool calls). Where the headline is the
+    `means` are plain numbers that are no shares (steps, tool calls, a perplexity), the headline too if it is
+    none. Where the headline is the
     ratio of two sums over rows, `ratio` names their metrics, points won and points there were.
     """
 

@@ -104,12 +104,11 @@ def result_row(
     questions = by_question(valid)
     n, k, protocol = record.selected, record.repeats, record.protocol
     aggregate = _aggregate(task, valid)
-    value = aggregate.metrics[aggregate.headline] if aggregate else None
     interval = _interval(aggregate, questions, valid)
     return ResultRow(
         task=task,
         metric=metric_label(record),
-        value=None if value is None else percent(value),
+        value=_headline(aggregate),
         ci_low=percent(interval.low) if interval else None,
         ci_high=percent(interval.high) if interval else None,
         ci_method=interval.method if interval else "",
@@ -198,6 +197,16 @@ def _aggregate(task: str, valid: Sequence[AttemptRow]) -> Aggregate | None:
         return Aggregate("avg@k", {"avg@k": statistics.avg_at_k(by_question(valid))})
 
 
+def _headline(aggregate: Aggregate | None) -> float | None:
+    """A share as a percentage; what is none (a perplexity) as it is."""
+    if aggregate is None:
+        return None
+    if aggregate.headline in aggregate.means:
+        return aggregate.means[aggregate.headline]
+    share = aggregate.metrics.get(aggregate.headline)
+    return None if share is None else percent(share)
+
+
 def _metrics(aggregate: Aggregate | None, questions: list[list[float]], n: int, k: int) -> dict[str, float]:
     """The task's own metrics; for repeated right-or-wrong attempts also pass@k, pass^k and G-Pass@k."""
     metrics = dict(aggregate.metrics) if aggregate else {}
@@ -214,8 +223,10 @@ def _interval(
         return None
     if aggregate.ratio is not None:
         return statistics.ratio_interval(_points(rows, *aggregate.ratio))
-    value = aggregate.metrics[aggregate.headline]
-    return statistics.interval(questions) if abs(value - statistics.avg_at_k(questions)) < 1e-9 else None
+    value = aggregate.metrics.get(aggregate.headline)
+    if value is None or abs(value - statistics.avg_at_k(questions)) >= 1e-9:
+        return None
+    return statistics.interval(questions)
 
 
 def _sums(rows: Sequence[AttemptRow], won: str, of: str) -> tuple[float, float]:
