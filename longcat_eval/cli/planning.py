@@ -12,7 +12,7 @@ from longcat_eval.protocols import DataOptions, Scaffolded, Task
 from longcat_eval.runners.plan import PlannedTask, choose_samples
 from longcat_eval.runners.sandbox.base_images import parse_map
 from longcat_eval.tasks.suites import expand_suite
-from longcat_eval.tasks.table import load_task
+from longcat_eval.tasks.table import LM_EVAL, load_task
 
 
 def chosen_tasks(settings: RunSettings) -> tuple[list[Task], dict[str, str]]:
@@ -23,11 +23,28 @@ def chosen_tasks(settings: RunSettings) -> tuple[list[Task], dict[str, str]]:
         names, missing = expand_suite(settings.suite)
     else:
         names, missing = list(dict.fromkeys(settings.task)), {}
-    tasks = [load_task(name) for name in names]
+    tasks = [task for name in names for task in tasks_named(name, settings)]
     choose_agent(tasks, settings)
     set_limits(tasks, settings.limits)
     free_sampling(tasks, settings.roles)
     return tasks, missing
+
+
+def tasks_named(name: str, settings: RunSettings) -> list[Task]:
+    """The task called so; `lm-eval:NAME` may be a group, a tag or a pattern, and is opened at its settings."""
+    if not name.startswith(LM_EVAL):
+        return [load_task(name)]
+    from longcat_eval.tasks.lmeval.prompting import BridgeOptions
+    from longcat_eval.tasks.lmeval.task import open_tasks
+
+    options = BridgeOptions(
+        settings.lm_eval_include,
+        settings.lm_eval_fewshot,
+        settings.lm_eval_prompt,
+        settings.lm_eval_system or "",
+        settings.lm_eval_unsafe_code,
+    )
+    return [*open_tasks(name, options)]
 
 
 def choose_agent(tasks: list[Task], settings: RunSettings) -> None:
@@ -95,7 +112,8 @@ def plan_tasks(settings: RunSettings, tasks: list[Task]) -> tuple[list[PlannedTa
             absent[task.name] = str(error)
             continue
         chosen = choose_samples(dataset, task.name, limit=settings.limit, sample_ids=settings.sample_id)
-        planned.append(PlannedTask(task, dataset, chosen, settings.repeats or task.protocol.repeats))
+        repeats = 1 if task.protocol.deterministic else settings.repeats or task.protocol.repeats
+        planned.append(PlannedTask(task, dataset, chosen, repeats))
     return planned, absent
 
 
@@ -119,6 +137,7 @@ def data_options(settings: RunSettings) -> DataOptions:
         settings.grade_only,
         parse_map(settings.base_image_map),
         settings.compose,
+        settings.lm_eval_include,
     )
 
 

@@ -72,6 +72,9 @@ def execute(resolved: Resolved) -> int:
     refuse_unanswerable(tasks, models["agent"])
     planned, absent = plan_tasks(settings, tasks)
     not_run |= absent
+    for part in planned:
+        if part.task.protocol.deterministic and (settings.repeats or 1) > 1:
+            say(f"  note: {part.task.name} asks for log probabilities, the same every time: k is 1")
     for name, remedy in not_run.items():
         say(f"  not run: {name}: {remedy}")
     if not_run and settings.require_all:

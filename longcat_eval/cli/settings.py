@@ -11,6 +11,7 @@ from longcat_eval.cli.role_settings import merged
 from longcat_eval.errors import UsageError, did_you_mean
 
 WHAT, MODEL, ROLES = "What is run", "The model", "Other roles"
+LM_EVAL_TASKS = "Tasks lm-eval:NAME"
 DATA, LIMITS, OUTPUT = "Data", "Limits and budgets", "Output"
 FILE_ONLY = "file only"
 
@@ -149,6 +150,28 @@ class RunSettings:
         "--compose",
         DATA,
         "How tasks of several containers start: by us, or by the `docker compose` that is installed.",
+    )
+    lm_eval_include: Path | None = setting(
+        None, "--lm-eval-include", LM_EVAL_TASKS, "A folder with definitions (YAML) of tasks of your own."
+    )
+    lm_eval_fewshot: int | None = setting(
+        None, "--lm-eval-fewshot", LM_EVAL_TASKS, "Examples in the prompt, instead of the task's own number."
+    )
+    lm_eval_prompt: Literal["auto", "chat", "multiturn", "flat"] = setting(
+        "auto",
+        "--lm-eval-prompt",
+        LM_EVAL_TASKS,
+        "chat: examples and question in one user message (auto); multiturn: each example a turn; flat: "
+        "lm-eval's plain text. Texts that are scored are always plain.",
+    )
+    lm_eval_system: str | None = setting(
+        None, "--lm-eval-system", LM_EVAL_TASKS, "A system prompt before the task's own description."
+    )
+    lm_eval_unsafe_code: bool = setting(
+        False,
+        "--lm-eval-unsafe-code",
+        LM_EVAL_TASKS,
+        "Run tasks that execute what the model wrote on this machine, in no sandbox.",
     )
     allow_data_drift: bool = setting(
         False,

@@ -91,8 +91,18 @@ CARD_TASKS: tuple[str, ...] = (
 """The rows of the model card, in its order; some are not yet part of this version."""
 
 
+LM_EVAL = "lm-eval:"
+
+
 def load_task(name: str) -> Task:
-    """Return the task called `name`; `UsageError` if it is unknown or not yet part of this version."""
+    """Return the task called `name`; `UsageError` if it is unknown or not yet part of this version.
+
+    `lm-eval:NAME` is lm-eval's task of that name, looked for when it is loaded.
+    """
+    if name.startswith(LM_EVAL):
+        from longcat_eval.tasks.lmeval.task import named
+
+        return named(name)
     if name not in TASKS:
         if name in CARD_TASKS:
             raise UsageError(f"task {name!r} is not yet part of this version")

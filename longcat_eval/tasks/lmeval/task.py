@@ -1,0 +1,292 @@
+"""A task of lm-eval as one of ours: its documents, prompts, filters and metrics, our engine and seeds.
+
+github.com/EleutherAI/lm-evaluation-harness. Each reply is filtered and judged by itself, so that avg@k needs
+no change of a task: lm-eval's own repeats score the first reply alone (specs/qa.md §3.2).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from msgspec import structs
+
+from longcat_eval.errors import EnvironmentUnusableError, UsageError
+from longcat_eval.model_backend.text_scores import likelihood
+from longcat_eval.protocols import AttemptContext, DataOptions, ModelError, WorkerError
+from longcat_eval.records import (
+    Aggregate,
+    AttemptRow,
+    Dataset,
+    Message,
+    Outcome,
+    Sample,
+    Score,
+    TaskProtocol,
+    Transcript,
+)
+from longcat_eval.tasks.known_data import canonical_hash
+from longcat_eval.tasks.lmeval import aggregating
+from longcat_eval.tasks.lmeval.building import build, digest, documents, plain, read_config
+from longcat_eval.tasks.lmeval.catalog import PREFIX, Leaf, leaves, lm_eval_version
+from longcat_eval.tasks.lmeval.prompting import (
+    GENERATE,
+    MOST_STOPS,
+    Ask,
+    BridgeOptions,
+    build_requests,
+    cut,
+    most_tokens,
+    prompts_hash,
+    stop_strings,
+)
+from longcat_eval.tasks.replies import ended_early, visible_text
+
+JUDGE = "longcat_eval.tasks.lmeval.judging:judge"
+SECONDS = 300.0
+"""Wall time of one verdict; the first in a worker builds the task."""
+LONGEST = 2000
+FALLBACK = "[invalid]"
+"""What lm-eval's regex filters give where nothing matches."""
+
+_opened: "dict[str, LmEvalTask]" = {}
+"""Tasks opened in this process: a report of their run need not look for them again."""
+
+
+class LmEvalTask:
+    """Implements `protocols.Task`; closed, with a name alone, it only aggregates rows.
+
+    `requests` are there once `load` has read the data.
+    """
+
+    floors: Mapping[str, float] = {}
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.needs: frozenset[str] = frozenset()
+        self.protocol = TaskProtocol(name="", repeats=1, metric="", max_tokens=0, prompt_hash="", grader="")
+        self.leaf: Leaf | None = None
+        self.options = BridgeOptions()
+        self.requests: dict[int, list[Ask]] = {}
+        self._digests: list[str] = []
+        self._targets: list[str] = []
+
+    def open(self, leaf: Leaf, options: BridgeOptions) -> None:
+        """Read the definition, not the data; raises `UsageError` for what must be confirmed first."""
+        config = read_config(leaf)
+        if config.get("unsafe_code") and not options.unsafe:
+            raise UsageError(
+                f"{self.name} runs code that the model wrote, on this machine and in no sandbox: "
+                "give --lm-eval-unsafe-code if that is what you want"
+            )
+        self.leaf, self.options = leaf, options
+        self.protocol = _protocol(leaf, config, options)
+        self.needs = frozenset({"loglikelihood" if self.protocol.deterministic else "chat"})
+
+    def load(self, options: DataOptions) -> Dataset:
+        """Build the task, its documents and all requests; `EnvironmentUnusableError` where that fails."""
+        if self.leaf is None:
+            found = leaves(self.name.removeprefix(PREFIX), options.lm_eval_include)
+            if len(found) != 1:
+                raise UsageError(
+                    f"{self.name} is {len(found)} tasks: name one of {', '.join([*found][:5])}, …"
+                )
+            self.open(next(iter(found.values())), BridgeOptions(options.lm_eval_include, unsafe=True))
+        assert self.leaf is not None
+        task = build(self.leaf, self.options.fewshot)
+        docs = documents(task)
+        try:
+            self.requests = build_requests(task, self.options)
+        except Exception as error:  # noqa: BLE001 - the task's own code builds its prompts
+            raise EnvironmentUnusableError(f"{self.name}: its prompts cannot be built: {error}") from None
+        samples = [Sample(str(number), {"doc": plain(doc)}) for number, doc in enumerate(docs)]
+        self._digests = [digest(sample.fields["doc"]) for sample in samples]
+        self._targets = [_target(task, doc) for doc in docs]
+        limit = int(self.protocol.limits.get("max_tokens", self.protocol.max_tokens))
+        self.protocol = structs.replace(
+            self.protocol, prompt_hash=prompts_hash(self.requests), max_tokens=limit
+        )
+        return Dataset(samples, _source(task), _revision(task), canonical_hash(samples))
+
+    def reference(self, sample: Sample, repeat: int) -> Mapping[str, Sequence[Message]]:
+        """The document's own target, where it is a text."""
+        return {"agent": [Message("assistant", self._targets[int(sample.id)])]}
+
+    async def attempt(self, sample: Sample, ctx: AttemptContext) -> Transcript:
+        """Send the document's requests one after the other; a call's turn is the number of its request."""
+        for turn, ask in enumerate(self.requests[int(sample.id)]):
+            try:
+                if ask.kind == GENERATE:
+                    stop = {"stop": list(ask.stops[:MOST_STOPS])} if ask.stops else {}
+                    await ctx.ask(ask.messages, turn=turn, max_tokens=self.protocol.max_tokens, **stop)
+                else:
+                    context, text = ("", ask.text) if ask.rolling else (ask.text, ask.continuation)
+                    await ctx.loglikelihood(context, text, turn=turn)
+            except ModelError as error:
+                if ask.kind != GENERATE and error.outcome.valid:
+                    error.outcome = (
+                        Outcome.ENDPOINT_ERROR
+                    )  # a text too long to score says nothing of the model
+                if not error.outcome.valid:
+                    raise
+                transcript = ctx.transcript()
+                transcript.outcome, transcript.reason, transcript.error = (
+                    error.outcome,
+                    error.reason,
+                    str(error),
+                )
+                return transcript
+        return ctx.transcript()
+
+    async def score(self, sample: Sample, transcript: Transcript, ctx: AttemptContext) -> Score:
+        """Judge by lm-eval's filters and metrics in a worker; a reply that broke off is judged as it is."""
+        early = ended_early(transcript)
+        if early is not None and not early.outcome.valid:
+            return early
+        asks = self.requests[int(sample.id)]
+        said = {call.turn: call.completion for call in transcript.calls}
+        responses = [_response(ask, said.get(turn)) for turn, ask in enumerate(asks)]
+        number = int(sample.id)
+        arguments = (list(self.leaf or ()), number, self._digests[number], responses, self.options.unsafe)
+        try:
+            verdicts = await ctx.workers.call(JUDGE, *arguments, seconds=SECONDS)
+        except WorkerError as error:
+            if error.reason == "error":
+                return Score(None, Outcome.HARNESS_ERROR, "grader_error", str(error)[:300])
+            return Score(0.0, Outcome.ANSWERED, f"grader_{error.reason}")
+        return _score(verdicts, transcript, early)
+
+    def aggregate(self, rows: Sequence[AttemptRow]) -> Aggregate:
+        """Return every metric of the task (`aggregating.aggregate`)."""
+        return aggregating.aggregate(rows, self._own_function)
+
+    def _own_function(self, metric: str) -> aggregating.Function | None:
+        """The task's own aggregation of a metric, None where the task cannot be read here."""
+        try:
+            found = self.leaf or next(iter(leaves(self.name.removeprefix(PREFIX), None).values()))
+            function: aggregating.Function | None = build(found).aggregation().get(metric)
+        except (EnvironmentUnusableError, UsageError):
+            return None
+        return function
+
+
+def open_tasks(name: str, options: BridgeOptions) -> list[LmEvalTask]:
+    """Return the tasks that `lm-eval:NAME` stands for, opened; raises `UsageError`."""
+    tasks = []
+    for known, leaf in leaves(name.removeprefix(PREFIX), options.include).items():
+        task = LmEvalTask(f"{PREFIX}{known}")
+        task.open(leaf, options)
+        _opened[task.name] = task
+        tasks.append(task)
+    return tasks
+
+
+def named(name: str) -> LmEvalTask:
+    """The task as opened in this process, else closed."""
+    return _opened.get(name) or LmEvalTask(name)
+
+
+def _protocol(leaf: Leaf, config: Mapping[str, Any], options: BridgeOptions) -> TaskProtocol:
+    generated = config.get("output_type", GENERATE) == GENERATE
+    given = config.get("generation_kwargs") or {}
+    shots = config.get("num_fewshot") or 0
+    if options.fewshot is not None and config.get("num_fewshot") != 0:
+        shots = options.fewshot
+    style = ("chat" if options.style == "auto" else options.style) if generated else "text"
+    edition = (config.get("metadata") or {}).get("version", "?")
+    name = f"lm-eval/{leaf.task_name}/{edition}/{shots}-shot/{style}"
+    notes = [f"overrides of its group: {json.dumps(leaf.overrides, default=str)}"] if leaf.overrides else []
+    if generated:
+        limit, stops = most_tokens(given), stop_strings(given) or (config.get("fewshot_delimiter", "\n\n"),)
+        stops = stops if "until" not in given else stop_strings(given)
+        notes += [
+            f"stop strings {list(stops)}",
+            "sampling is the model's own, not that of the task's definition",
+        ]
+    return TaskProtocol(
+        name=name + (f"/system {digest(options.system)[:8]}" if options.system else ""),
+        repeats=1,
+        metric=_headline(config),
+        max_tokens=limit if generated else 1,
+        prompt_hash="",
+        grader=f"lm-eval={lm_eval_version()} {digest(_plain_config(config))[:12]}",
+        limits={"max_tokens": float(limit)} if generated else {},
+        notes=tuple(notes),
+        deterministic=not generated,
+        typical_tokens=min(limit, 300) if generated else 1,
+    )
+
+
+def _plain_config(config: Mapping[str, Any]) -> dict[str, str]:
+    """What of a definition can change a verdict, as text."""
+    parts = ("metric_list", "filter_list", "process_results", "doc_to_target", "doc_to_choice", "output_type")
+    return {name: repr(config.get(name)) for name in parts}
+
+
+def _headline(config: Mapping[str, Any]) -> str:
+    metrics = config.get("metric_list") or []
+    first = metrics[0].get("metric") if metrics and isinstance(metrics[0], dict) else ""
+    return str(first) if isinstance(first, str) else ""
+
+
+def _response(ask: Ask, completion: Any) -> list[Any]:
+    if ask.kind == GENERATE:
+        return [ask.kind, cut(visible_text(completion.text), ask.stops) if completion else ""]
+    total, greedy = likelihood(completion)
+    return [ask.kind, total if ask.rolling else [total, greedy]]
+
+
+def _score(verdicts: Sequence[Sequence[Any]], transcript: Transcript, early: Score | None) -> Score:
+    """The headline is the first metric that is a mean of numbers, else the first of all."""
+    numbers, items = aggregating.kept(verdicts)
+    first = next((v for v in verdicts if f"{v[0]},{v[1]}" in numbers), verdicts[0])
+    shown = first[4]
+    outcome, reason = (early.outcome, early.reason) if early else _outcome(transcript, shown)
+    return Score(
+        aggregating.value_of(first[2], first[3]),
+        outcome,
+        reason,
+        shown[:LONGEST] if shown is not None else None,
+        f"{first[0]},{first[1]}",
+        numbers,
+        items,
+    )
+
+
+def _outcome(transcript: Transcript, shown: str | None) -> tuple[Outcome, str]:
+    """Cut at the token limit, silent, or without what the filter looks for."""
+    reply = transcript.last
+    if reply is None or reply.finish_reason == "scored":
+        return Outcome.ANSWERED, ""
+    if reply.finish_reason in ("length", "max_tokens"):
+        return Outcome.LENGTH_LIMIT, "tokens"
+    if not reply.text.strip():
+        return Outcome.NO_ANSWER, "empty"
+    return (Outcome.NO_ANSWER, "no_match") if shown == FALLBACK else (Outcome.ANSWERED, "")
+
+
+def _target(task: Any, doc: Any) -> str:
+    try:
+        target = task.doc_to_target(doc)
+        if isinstance(target, int) and task.config.doc_to_choice is not None:
+            target = task.doc_to_choice(doc)[target]
+        target = target[0] if isinstance(target, list) and target else target
+    except Exception:  # noqa: BLE001 - the task's own code; only the scripted oracle wants it
+        return ""
+    return str(target)
+
+
+def _source(task: Any) -> str:
+    """Where `datasets` takes the data from; of files on this machine the names alone."""
+    files = (task.get_config("dataset_kwargs") or {}).get("data_files")
+    if not files:
+        parts = (task.DATASET_PATH, task.DATASET_NAME)
+        return "lm-eval: " + " ".join(str(part) for part in parts if part)
+    every = [files] if isinstance(files, str) else [*(files.values() if isinstance(files, dict) else files)]
+    flat = [name for each in every for name in ([each] if isinstance(each, str) else each)]
+    return f"lm-eval: {', '.join(PurePath(name).name for name in flat)}"
+
+
+def _revision(task: Any) -> str | None:
+    revision = (task.get_config("dataset_kwargs") or {}).get("revision")
+    return str(revision) if revision else None
