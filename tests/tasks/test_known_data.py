@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from longcat_eval.records import Sample
 from longcat_eval.tasks import aime, ceval, cmmlu, gpqa, ifeval, math500, mmlu, mmlu_pro
+from longcat_eval.tasks.arena_hard import data as arena_hard
 from longcat_eval.tasks.collie import task as collie
 from longcat_eval.tasks.datasets import DatasetSpec
 from longcat_eval.tasks.known_data import canonical_hash, known_data
@@ -19,6 +20,10 @@ from longcat_eval.tasks.swe import data as swe
 SPECS = [
     *(m.DATA for m in (mmlu, mmlu_pro, ceval, cmmlu, gpqa, math500, ifeval, collie)),
     *(aime.AIME24, aime.AIME25, swe.VERIFIED, swe.MULTILINGUAL, swe.LITE),
+    *(
+        arena_hard.QUESTIONS,
+        *(arena_hard.answers_of(half, ()) for half in (arena_hard.HARD, arena_hard.CREATIVE)),
+    ),
 ]
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(

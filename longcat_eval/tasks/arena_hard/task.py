@@ -48,7 +48,7 @@ class ArenaHardTask:
         self.needs = frozenset({"chat"})
         self.floors: Mapping[str, float] = {"null": 0.0}
         self.protocol = TaskProtocol(
-            name="arena-hard-v2.0/two-games/1",
+            name=f"{name}/two-games/1",
             repeats=1,
             metric="acc",
             max_tokens=MAX_TOKENS,
