@@ -31,7 +31,7 @@ def chosen_tasks(settings: RunSettings) -> tuple[list[Task], dict[str, str]]:
 
 
 def tasks_named(name: str, settings: RunSettings) -> list[Task]:
-    """The task called so; `lm-eval:NAME` may be a group, a tag or a pattern, and is opened at its settings."""
+    """The task called so; `lm-eval:NAME` may be a group, a tag or a pattern, and is opened as set."""
     if not name.startswith(LM_EVAL):
         return [load_task(name)]
     from longcat_eval.tasks.lmeval.prompting import BridgeOptions

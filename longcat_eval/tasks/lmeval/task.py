@@ -117,7 +117,7 @@ class LmEvalTask:
         for turn, ask in enumerate(self.requests[int(sample.id)]):
             try:
                 if ask.kind == GENERATE:
-                    stop = {"stop": list(ask.stops[:MOST_STOPS])} if ask.stops else {}
+                    stop: dict[str, Any] = {"stop": list(ask.stops[:MOST_STOPS])} if ask.stops else {}
                     await ctx.ask(ask.messages, turn=turn, max_tokens=self.protocol.max_tokens, **stop)
                 else:
                     context, text = ("", ask.text) if ask.rolling else (ask.text, ask.continuation)
