@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from longcat_eval.errors import UsageError
 from longcat_eval.records import Wire
 from longcat_eval.reports.exports.inspect_samples import (
     SCORER,
@@ -43,8 +44,14 @@ BIT_LENGTH = 22
 
 
 def export_inspect(source: Source, output: Path, encode: Encoder, suffix: str = ZIP) -> list[Path]:
-    """Write a log per benchmark into the folder `output`, or the only one to `output` where it is a file."""
+    """Write a log per benchmark into the folder `output`, or the only one to `output` where that is a file.
+
+    It is one where its name ends like a log's; `UsageError` for several benchmarks then.
+    """
     made = []
+    if output.suffix == suffix and len(source.benchmarks) > 1:
+        names = ", ".join(each.name for each in source.benchmarks)
+        raise UsageError(f"{output} is one file and a log holds one benchmark; choose with --task: {names}")
     for benchmark in source.benchmarks:
         path = output
         if output.suffix != suffix:

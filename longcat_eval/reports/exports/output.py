@@ -14,7 +14,7 @@ SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 SHORTEST = 12
 """Shorter values of such variables are words that texts may hold by chance."""
 LOOKS_SECRET = re.compile(
-    rb"(?:(?<![A-Za-z0-9_-])|(?<=\\[bfnrt]))(?:"
+    rb"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt]))(?:"
     rb"sk[-_](?=[A-Za-z0-9_-]*[0-9])[A-Za-z0-9_-]{20,}|(?:hf|gsk)_[A-Za-z0-9]{30,}|xai-[A-Za-z0-9]{30,}"
     rb"|AIza[A-Za-z0-9_-]{30,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}|glpat-[A-Za-z0-9_-]{20,}"
     rb"|xox[abprs]-[A-Za-z0-9-]{20,}|AKIA[A-Z0-9]{16})"

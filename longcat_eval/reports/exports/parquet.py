@@ -83,7 +83,7 @@ def _record(source: Source, row: AttemptRow, encode: Encoder) -> dict[str, Any]:
     metrics = sorted(row.metrics.items())
     return {
         **told,
-        "model": source.model_id,
+        "model": encode.text(source.model_id),
         "outcome": row.outcome.value,
         "valid": valid,
         "metrics": metrics,

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import msgspec
 from longcat_eval.errors import UsageError
 from longcat_eval.reports.foreign.benchmarks import our_task
 from longcat_eval.reports.foreign.files import read_json, unusable
-from longcat_eval.reports.foreign.records import ForeignLog, ForeignResult, number, sampling, scaled
+from longcat_eval.reports.foreign.records import ForeignLog, ForeignResult, day, number, sampling, scaled
 
 KNOWN = re.compile(r"0\.[23](\.\d+)*")
 
@@ -127,11 +126,8 @@ def _log(path: Path, log: _Log) -> ForeignLog:
 
 def _date(written: str | None) -> str:
     """An ISO date of a Unix time or an ISO time; empty for neither."""
-    try:
-        return datetime.fromtimestamp(float(written or ""), UTC).date().isoformat()
-    except (ValueError, OverflowError, OSError):
-        found = re.match(r"\d{4}-\d\d-\d\d", written or "")
-        return found[0] if found else ""
+    found = re.match(r"\d{4}-\d\d-\d\d", written or "")
+    return found[0] if found else day(written)
 
 
 def _results(log: _Log) -> Iterator[ForeignResult]:

@@ -59,7 +59,7 @@ def decode(path: Path, content: bytes | memoryview, kind: type[T]) -> T:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as error:
         raise unusable(path, error) from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if len(content) > LARGEST:
             raise unusable(path, f"no JSON: {error}") from None
     try:

@@ -4,7 +4,6 @@ Source: lm_eval.result_schema (0.4.13). Tasks that are part of a group with a sc
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import msgspec
 
 from longcat_eval.reports.foreign.benchmarks import our_task
 from longcat_eval.reports.foreign.files import read_json, unusable
-from longcat_eval.reports.foreign.records import ForeignLog, ForeignResult, number, sampling, scaled
+from longcat_eval.reports.foreign.records import ForeignLog, ForeignResult, day, number, sampling, scaled
 
 TOOL, PATTERN = "lm-eval", "results*.json"
 FIRST = ("exact_match", "acc", "prompt_level_strict_acc")
@@ -71,14 +70,14 @@ def _tool(found: _Results) -> str:
 
 def _log(path: Path, model: str, tool: str, tasks: list[tuple[Path, _Results, ForeignResult]]) -> ForeignLog:
     _, last, _ = tasks[-1]
-    date = datetime.fromtimestamp(last.date, UTC).date().isoformat() if last.date else ""
     version = last.longcat_eval_version if tool != TOOL else last.lm_eval_version
     about = ["read from lm-eval's format"] if tool != TOOL else []
     about += [f"backend {last.model_source}"] if tool == TOOL and last.model_source else []
     about += [f"commit {last.git_hash}"] if last.git_hash else []
     files = {file for file, _, _ in tasks}
     where = str(files.pop()) if len(files) == 1 else str(path)
-    return ForeignLog(tool, version or "", date, model, where, tuple(t[2] for t in tasks), tuple(about))
+    results = tuple(result for _, _, result in tasks)
+    return ForeignLog(tool, version or "", day(last.date), model, where, results, tuple(about))
 
 
 def _model(found: _Results) -> str:

@@ -82,7 +82,7 @@ def read_foreign(words: Iterable[str]) -> list[ForeignLog]:
         found = (reader or READERS[whose(path)])(path)
         if len(found) > MOST:
             raise unusable(path, f"{len(found)} models, and {MOST} fit; name one file or folder")
-        logs += found
+        logs += [log.plain() for log in found]
     return logs
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 SHARE = re.compile(
@@ -12,6 +13,8 @@ SHARE = re.compile(
 """Metrics that are shares of questions or attempts, so that 0.5 is 50 percent."""
 
 
+LONGEST = 200
+"""Characters of a text that is told."""
 SAMPLING = (
     "temperature",
     "top_p",
@@ -45,6 +48,12 @@ class ForeignResult(NamedTuple):
     told: Mapping[str, str] = {}
     others: tuple[str, ...] = ()
 
+    def plain(self) -> "ForeignResult":
+        """The same with every text fit to be printed."""
+        told = {plain(name): plain(value) for name, value in self.told.items()}
+        others = tuple(map(plain, self.others))
+        return self._replace(name=plain(self.name), metric=plain(self.metric), told=told, others=others)
+
     @property
     def label(self) -> str:
         """The metric as our tables name such: `acc` for a share at one repeat, `avg@k` for k."""
@@ -76,6 +85,12 @@ class ForeignLog(NamedTuple):
     results: tuple[ForeignResult, ...]
     about: tuple[str, ...] = ()
 
+    def plain(self) -> "ForeignLog":
+        """The same with every text fit to be printed."""
+        about, results = tuple(map(plain, self.about)), tuple(each.plain() for each in self.results)
+        texts = {name: plain(getattr(self, name)) for name in ("tool", "version", "date", "model", "path")}
+        return self._replace(**texts, about=about, results=results)
+
     @property
     def made_by(self) -> str:
         """`inspect-ai 0.3.285`."""
@@ -91,7 +106,25 @@ def number(value: object) -> float | None:
     """A finite number, else None: tools write N/A and NaN too."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if abs(value) < float("inf") else None
+    try:
+        return float(value) if abs(value) < float("inf") else None
+    except OverflowError:
+        return None
+
+
+def day(seconds: float | str | None) -> str:
+    """The ISO date of a Unix time, which may be a text; empty for what is none."""
+    try:
+        return datetime.fromtimestamp(float(seconds or ""), UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def plain(text: str) -> str:
+    """A text of others on one line, at most `LONGEST` characters, without what steers a terminal."""
+    shown = "".join(letter if letter.isprintable() else " " * letter.isspace() for letter in text)
+    line = " ".join(shown.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
 def scaled(metric: str, value: float | None) -> tuple[float | None, bool]:
