@@ -48,6 +48,10 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
         "no --model local:PATH, no serve",
     ),
     "collie": (("nltk",), "no COLLIE"),
+    "meeseeks": (
+        ("pypinyin", "opencc", "json_repair", "jsonschema", "RestrictedPython"),
+        "no Meeseeks-zh",
+    ),
     "lm-eval": (("lm_eval", "langdetect", "immutabledict", "nltk"), "no IFEval, no lm-eval:NAME"),
     "docker": (("docker",), "no sandboxes: no SWE-Bench, TerminalBench, PRDBench"),
 }
@@ -90,6 +94,7 @@ def machine_checks(
         lambda: sandboxes_work(tasks),
         lambda: tau2_present(tasks, data),
         lambda: vita_present(tasks, data),
+        lambda: prdbench_image(tasks, data),
         lambda: punkt_present(tasks),
         lambda: data_present(tasks, data),
     ]
@@ -115,8 +120,9 @@ def needed_extras(options: ModelOptions, tasks: Sequence[str]) -> set[str]:
         needed.add("tau2")
     if any(name.startswith("vitabench") for name in tasks):
         needed.add("vita")
-    if "collie" in tasks:
-        needed.add("collie")
+    needed |= {"collie"} & set(tasks)
+    if "meeseeks-zh" in tasks:
+        needed.add("meeseeks")
     if any(name == "ifeval" or name.startswith("lm-eval:") for name in tasks):
         needed.add("lm-eval")
     if any(name.startswith("swe-bench-") for name in tasks):
@@ -213,6 +219,27 @@ def punkt_present(tasks: Sequence[str]) -> list[Probe]:
         return [Probe("punkt_tab", "fail", str(error))]
 
 
+def prdbench_image(tasks: Sequence[str], data: DataOptions) -> list[Probe]:
+    """The image in which PRDBench's projects are made and tested, if they are asked for."""
+    from longcat_eval.runners.sandbox.base_images import inspect, mapped
+    from longcat_eval.runners.sandbox.daemon import connect
+    from longcat_eval.tasks.prdbench.image import BASE_LABEL, HOW_TO_BUILD, image_name
+
+    if "prdbench" not in tasks or find_spec("docker") is None:
+        return []
+    name = mapped(image_name(), data.base_images) or image_name()
+    try:
+        with connect() as client:
+            about = inspect(client.api, name)
+    except EnvironmentUnusableError:
+        return []  # the check of the daemon has said why
+    if about is None:
+        return [Probe("image of prdbench", "fail", f"no image {name} on this machine", HOW_TO_BUILD)]
+    base = (about["Config"].get("Labels") or {}).get(BASE_LABEL, "")
+    detail = f"{name}, {about['Size'] / 1e9:.1f} GB{f', on {base}' if base else ''}"
+    return [Probe("image of prdbench", "ok", detail)]
+
+
 def data_present(tasks: Sequence[str], data: DataOptions) -> list[Probe]:
     """Whether the data of each task is there and the known-good one; fetches what is pinned on the hub."""
     from longcat_eval.tasks.table import load_task
@@ -225,6 +252,7 @@ def data_present(tasks: Sequence[str], data: DataOptions) -> list[Probe]:
             found.append(Probe(f"data of {name}", "fail", str(error)))
             continue
         detail = f"{len(loaded.samples):,} items from {loaded.source}"
+        detail += f" ({loaded.remark})" if loaded.remark else ""
         if loaded.drift:
             found.append(
                 Probe(f"data of {name}", "warn", f"{detail}; {loaded.drift}", "compare only with the same")

@@ -64,10 +64,10 @@ def calibrated(task: str, checks: dict[str, Check]) -> Calibration:
 
 
 def has_gold(task: Task, sample: Sample) -> bool:
-    """Whether the oracle has anything to say to a sample."""
-    if isinstance(task, Scaffolded) and ORACLE in task.scripted:
-        return True
-    return bool(task.reference(sample, 0).get("agent"))
+    """Whether the oracle has anything to say to a sample, or an agent does without words."""
+    gold = task.reference(sample, 0)
+    by_itself = isinstance(task, Scaffolded) and ORACLE in task.scripted
+    return bool(gold.get("agent")) or (by_itself and not gold)
 
 
 def without_gold() -> Check:

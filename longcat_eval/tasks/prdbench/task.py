@@ -34,6 +34,7 @@ from longcat_eval.tasks.prdbench.marks import FULL, JUDGE
 from longcat_eval.tasks.prdbench.protocol import AGENTS, EMPTY, ORACLE, prd_protocol
 from longcat_eval.tasks.prdbench.scoring import MEANS, score_attempt
 from longcat_eval.tasks.prdbench.trial import Trial
+from longcat_eval.tasks.prdbench.unpassable import remark
 
 MOST_DEBUG_ROUNDS = 1
 
@@ -72,11 +73,14 @@ class PrdBench:
             grader = self.protocol.grader.replace(self.image, image)
             self.image, self.protocol = image, structs.replace(self.protocol, grader=grader)
         self._loaded = load_tasks(options)
-        return self._loaded.dataset
+        return structs.replace(self._loaded.dataset, remark=remark(self._loaded.tasks))
 
     def reference(self, sample: Sample, repeat: int) -> Mapping[str, Sequence[Message]]:
-        """A judge that has seen everything work; the agent `oracle` makes the project."""
-        return {JUDGE.role: [_said(FULL, "it works as expected")] * NEXT_TRY}
+        """A judge that has seen everything work, and the agent `oracle` where the task has a solution."""
+        judge = {JUDGE.role: [_said(FULL, "it works as expected")] * NEXT_TRY}
+        if self._loaded is None or self._loaded.tasks[sample.id].reference is None:
+            return judge
+        return {"agent": [Message("assistant", "The solution is put in its place.")], **judge}
 
     def idle(self, sample: Sample, repeat: int) -> Mapping[str, Sequence[Message]]:
         """A judge that sees nothing."""
