@@ -137,6 +137,9 @@ def _result_id(benchmark: Benchmark) -> str:
 def _result(source: Source, benchmark: Benchmark) -> Wire:
     ours = benchmark.result
     how = {"prompt_hash": ours.prompt_hash, "grader": ours.grader}
+    kind = {"metric_kind": "accuracy", "metric_unit": "proportion", "min_score": 0.0, "max_score": 1.0}
+    if not benchmark.is_share:
+        kind = {"metric_kind": ours.headline, "min_score": "-Infinity", "max_score": "Infinity"}
     return {
         "evaluation_result_id": _result_id(benchmark),
         "evaluation_name": benchmark.name,
@@ -146,13 +149,10 @@ def _result(source: Source, benchmark: Benchmark) -> Wire:
             "evaluation_description": f"{ours.metric} of {benchmark.name}, protocol {ours.protocol}",
             "metric_id": "accuracy" if ours.metric.startswith(("acc", "avg@")) else f"{TOOL}.{ours.metric}",
             "metric_name": ours.metric,
-            "metric_kind": "accuracy",
-            "metric_unit": "proportion",
+            **kind,
             "metric_parameters": {"repeats": ours.k},
-            "lower_is_better": False,
+            "lower_is_better": benchmark.lower_is_better,
             "score_type": "continuous",
-            "min_score": 0.0,
-            "max_score": 1.0,
             "additional_details": {"protocol": ours.protocol, **how, **ours.conditions},
         },
         "score_details": _score(benchmark),

@@ -215,7 +215,7 @@ def _plan(source: Source, benchmark: Benchmark) -> Wire:
 
 def _metric_names(benchmark: Benchmark) -> list[str]:
     """Inspect's own metrics, which come to the same from the samples; else ours by its name."""
-    if benchmark.stderr is None and benchmark.result.ci_low is None:
+    if not benchmark.is_mean:
         return [benchmark.result.headline or "score"]
     kind = "accuracy" if _right_or_wrong(benchmark) else "mean"
     return [kind, *(["stderr"] if benchmark.stderr is not None else [])]

@@ -118,7 +118,7 @@ def _results(source: Source, hashes: dict[str, str]) -> Wire:
         "configs": {each.name: _config(source, each) for each in benchmarks},
         "versions": {each.name: each.record.protocol.name for each in benchmarks},
         "n-shot": {},
-        "higher_is_better": {each.name: _higher(scored[each.name]) for each in benchmarks},
+        "higher_is_better": {each.name: _higher(each, scored[each.name]) for each in benchmarks},
         "n-samples": {
             each.name: {"original": each.record.dataset.items, "effective": _effective(each)}
             for each in benchmarks
@@ -165,9 +165,9 @@ def _scores(benchmark: Benchmark) -> Iterator[tuple[str, Any]]:
                 yield f"{name}_stderr,{FILTER}", ABSENT
 
 
-def _higher(scored: Wire) -> dict[str, bool]:
+def _higher(benchmark: Benchmark, scored: Wire) -> dict[str, bool]:
     names = (key.partition(",")[0] for key in scored if "," in key)
-    return {name: True for name in names if not name.endswith("_stderr")}
+    return {name: not benchmark.lower_is_better for name in names if not name.endswith("_stderr")}
 
 
 def _effective(benchmark: Benchmark) -> int:
@@ -177,7 +177,12 @@ def _effective(benchmark: Benchmark) -> int:
 
 def _config(source: Source, benchmark: Benchmark) -> Wire:
     record = benchmark.record
-    metric = {"metric": _metric(benchmark), "aggregation": "mean", "higher_is_better": True}
+    rule = "mean" if benchmark.is_mean else benchmark.result.headline
+    metric = {
+        "metric": _metric(benchmark),
+        "aggregation": rule,
+        "higher_is_better": not benchmark.lower_is_better,
+    }
     return {
         "task": benchmark.name,
         "dataset_path": benchmark.hub_repo or benchmark.name,

@@ -21,6 +21,8 @@ from longcat_eval.runners.store import RunData, read_transcript
 AGENT = "agent"
 TOOL = "longcat-eval"
 EPOCH = "1970-01-01T00:00:00+00:00"
+LOWER = re.compile(r"perplexity|bits_per_byte|loss|error|(^|_)(ter|wer)($|_)")
+"""Plain numbers that are better when they are lower."""
 HUB_SOURCE = re.compile(r"\bhub ([\w.-]+/[\w.-]+)")
 
 
@@ -53,15 +55,31 @@ class Benchmark(NamedTuple):
         return found[1] if found else None
 
     @property
+    def is_share(self) -> bool:
+        """Whether the score is a share; a perplexity is not."""
+        return self.result.headline not in self.result.means
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether a lower score is the better one."""
+        return not self.is_share and bool(LOWER.search(self.result.headline))
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether the score is the mean over questions of the values of their attempts."""
+        return self.result.ci_low is not None and self.result.points is None
+
+    @property
     def value(self) -> float | None:
-        """The score as a share."""
-        return None if self.result.value is None else self.result.value / 100
+        """The score, as a share where it is one."""
+        value = self.result.value
+        return value / 100 if value is not None and self.is_share else value
 
     @property
     def stderr(self) -> float | None:
-        """The standard error over questions as a share; None where the headline is no mean over them."""
+        """The standard error over questions as a share; None where the score is no mean over them."""
         se = self.result.se_questions
-        return None if se is None or self.result.ci_low is None else se / 100
+        return se / 100 if se is not None and self.is_mean else None
 
     def attempts(self) -> Iterator[Attempt]:
         """Every attempt; `UsageError` where a transcript cannot be read."""
