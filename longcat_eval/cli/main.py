@@ -171,11 +171,39 @@ def rescore(
     tau2_src: Tau2Src = None,
     vita_src: VitaSrc = None,
     dataset: Annotated[Path | None, typer.Option(help="The file of rows that the run was given.")] = None,
+    judge_model: Annotated[str | None, typer.Option(help="Judge the answers by this model; with -o.")] = None,
+    judge_base_url: Annotated[str | None, typer.Option(help="Its endpoint.")] = None,
+    judge_api_key_env: Annotated[str | None, typer.Option(help="Variable with its key.")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(help="One setting of one judge, as in `run`: scorer.model=NAME.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The directory of another judge's verdicts.")
+    ] = None,
+    concurrency: Annotated[str, typer.Option("--concurrency", "-c", help="auto or a number.")] = "auto",
+    max_cost: Annotated[
+        float | None, typer.Option(help="Stop cleanly when so many dollars are spent.")
+    ] = None,
 ) -> None:
-    """Judge the kept transcripts again with this version's graders; asks no model."""
+    """Judge the kept transcripts again with this version's graders, asking no model; or by another judge."""
     from longcat_eval.cli.rescore import rescore_run
+    from longcat_eval.cli.role_settings import merged
+    from longcat_eval.cli.settings import RunSettings
 
-    raise typer.Exit(rescore_run(run, task or [], data_dir, tau2_src, dataset, vita_src))
+    settings = RunSettings(
+        data_dir=data_dir,
+        tau2_src=tau2_src,
+        vita_src=vita_src,
+        dataset=dataset,
+        judge_model=judge_model,
+        judge_base_url=judge_base_url,
+        judge_api_key_env=judge_api_key_env,
+        roles=merged({}, role or []),
+        output=output,
+        concurrency=concurrency,
+        max_cost=max_cost,
+    )
+    raise typer.Exit(rescore_run(run, task or [], settings))
 
 
 @app.command()

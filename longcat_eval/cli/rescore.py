@@ -5,11 +5,12 @@ import os
 from pathlib import Path
 
 from longcat_eval.cli.planning import data_options
+from longcat_eval.cli.rejudge import names_a_judge, rejudge
 from longcat_eval.cli.report import print_run
 from longcat_eval.cli.settings import RunSettings
 from longcat_eval.errors import ExitCode, UsageError, did_you_mean
 from longcat_eval.protocols import Task
-from longcat_eval.records import AttemptRow, Sample
+from longcat_eval.records import AttemptRow, Dataset, Sample
 from longcat_eval.runners.rescoring import keep, rescore
 from longcat_eval.runners.store import RunData, read_run
 from longcat_eval.runners.workers import WorkerPool
@@ -19,21 +20,22 @@ from longcat_eval.tasks.table import load_task
 def rescore_run(
     path: Path,
     only: list[str],
-    data_dir: Path | None,
-    tau2_src: Path | None = None,
-    dataset: Path | None = None,
-    vita_src: Path | None = None,
+    settings: RunSettings,
 ) -> int:
-    """Rescore, keep what changed, and print the table anew."""
+    """Rescore, keep what changed, and print the table anew; or, where a judge is named, judge by it."""
     from rich.console import Console
 
     run, console = read_run(path), Console()
-    sources = RunSettings(data_dir=data_dir, tau2_src=tau2_src, vita_src=vita_src, dataset=dataset)
     names = only or list(run.manifest.tasks)
     for name in names:
         if name not in run.manifest.tasks:
             raise UsageError(f"{path} has no task {name!r}{did_you_mean(name, run.manifest.tasks)}")
-    tasks = {name: _task_with_samples(run, name, sources) for name in names}
+    loaded = [_loaded(run, name, settings) for name in names]
+    if names_a_judge(settings):
+        return rejudge(run, loaded, settings)
+    if settings.output is not None:
+        raise UsageError("-o is for the verdicts of another judge: give --judge-model or --role too")
+    tasks = {task.name: (task, {s.id: s for s in data.samples}) for task, data in loaded}
     pairs = asyncio.run(_rescore(run, tasks))
     changed = [(old, new) for old, new in pairs if _verdict(old) != _verdict(new)]
     keep(path, changed, {name: task.protocol for name, (task, _) in tasks.items()})
@@ -45,7 +47,7 @@ def rescore_run(
     return ExitCode.OK
 
 
-def _task_with_samples(run: RunData, name: str, sources: RunSettings) -> tuple[Task, dict[str, Sample]]:
+def _loaded(run: RunData, name: str, sources: RunSettings) -> tuple[Task, Dataset]:
     task = load_task(name)
     known = run.manifest.tasks[name].dataset
     data = task.load(data_options(sources.changed(allow_data_drift=bool(known.drift))))
@@ -54,7 +56,7 @@ def _task_with_samples(run: RunData, name: str, sources: RunSettings) -> tuple[T
             f"{name}: the run used other data ({known.source}); give --data-dir, --dataset, --tau2-src or "
             "--vita-src"
         )
-    return task, {s.id: s for s in data.samples}
+    return task, data
 
 
 async def _rescore(

@@ -145,11 +145,11 @@ async def work_off(
         sandboxes = DockerSandboxes()
         stack.push_async_callback(sandboxes.close)
         at_once = attempts_at_once(settings, planned, models["agent"])
-        stopped = await _work(session, planned, roles, workers, sandboxes, at_once, settings, console)
+        stopped = await drive(session, planned, roles, workers, sandboxes, at_once, settings, console)
     return session, stopped
 
 
-async def _work(
+async def drive(
     session: Session,
     planned: list[PlannedTask],
     roles: Mapping[str, Role],
@@ -159,6 +159,7 @@ async def _work(
     settings: RunSettings,
     console: "Console",
 ) -> str:
+    """Work a session off under a live display; a signal ends it cleanly. Return why it stopped early."""
     limiter = getattr(innermost(roles["agent"].model), "limiter", None)
     progress = Progress(lambda: f"{limiter.in_flight} in flight" if limiter is not None else "")
     live = console.is_terminal and not settings.plain

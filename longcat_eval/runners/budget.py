@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from longcat_eval.records import AttemptKey, AttemptRow
 
+ANSWER_TAKEN = "answer_taken"
+"""The reason of a row whose attempt was made, and paid for, in another run; only its judges are ours."""
+
 
 @dataclass
 class Budget:
@@ -31,7 +34,9 @@ class Budget:
         unjudged: dict[AttemptKey, AttemptRow] = {}
         for row in sorted(rows, key=lambda r: r.time):
             if not row.rescored:
-                self.spend(row, unjudged.pop(row.key, None))
+                since = unjudged.pop(row.key, None)
+                if row.reason != ANSWER_TAKEN:
+                    self.spend(row, since)
                 if row.unjudged:
                     unjudged[row.key] = row
 

@@ -8,7 +8,7 @@ from longcat_eval.errors import UsageError
 from longcat_eval.model_backend.role import Role
 from longcat_eval.protocols import Sandboxes, Workers
 from longcat_eval.records import AttemptKey, AttemptRow, Request
-from longcat_eval.runners.budget import Budget
+from longcat_eval.runners.budget import ANSWER_TAKEN, Budget
 from longcat_eval.runners.context import NoSandboxes, RequestListener
 from longcat_eval.runners.engine import NOT_JUDGED, Engine
 from longcat_eval.runners.events import Listener, RunEnded, RunStarted
@@ -28,11 +28,15 @@ from longcat_eval.runners.store import (
 
 @dataclass
 class Session:
-    """A run directory opened for writing, with what already stands in it."""
+    """A run directory opened for writing, with what already stands in it.
+
+    With `judge_only` no attempt is made; those that lack their verdict are judged.
+    """
 
     path: Path
     manifest: Manifest
     shard: Shard | None = None
+    judge_only: bool = False
     store: RunWriter = field(init=False)
     rows: list[AttemptRow] = field(init=False)
     engine: Engine | None = None
@@ -104,6 +108,8 @@ class Session:
         emit(RunStarted(self._expected(planned), done))
         keys, tries, kept = {row.key for row in done}, _tries(self.rows), unjudged(self.rows)
         items = list(work_items(planned, done=keys, tries=tries, shard=self.shard, kept=kept))
+        if self.judge_only:
+            items = [item for item in items if item.kept is not None]
         stopped = budget.exhausted() if items else ""
         try:
             if not stopped:
@@ -132,6 +138,6 @@ class Session:
 def _tries(rows: list[AttemptRow]) -> dict[AttemptKey, int]:
     tries: dict[AttemptKey, int] = {}
     for row in rows:
-        if row.reason != NOT_JUDGED:
+        if row.reason not in (NOT_JUDGED, ANSWER_TAKEN):
             tries[row.key] = max(tries.get(row.key, 0), row.tries)
     return tries
