@@ -16,12 +16,15 @@ class Part(NamedTuple):
 
 
 class Composite(NamedTuple):
-    """The weighted mean of independent benchmarks with its interval; `df` are Satterthwaite's."""
+    """The weighted mean of independent benchmarks with its interval; `df` are Satterthwaite's.
+
+    No interval where no part has any spread: that says nothing.
+    """
 
     value: float
     se: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     df: float
 
 
@@ -39,7 +42,7 @@ def composite(
     variances = [(w * part.se) ** 2 for w, part in zip(shares, parts, strict=True)]
     total = fsum(variances)
     if total == 0:
-        return Composite(value, 0.0, value, value, float("inf"))
+        return Composite(value, 0.0, None, None, float("inf"))
     df = total**2 / fsum(v**2 / (part.n - 1) for v, part in zip(variances, parts, strict=True))
     half = t_quantile((1 + confidence) / 2, df) * sqrt(total)
     return Composite(value, sqrt(total), value - half, value + half, df)

@@ -1,6 +1,7 @@
 """What stands below a table: marks, what is missing and why, how the intervals are made, sources."""
 
 from collections.abc import Iterable
+from statistics import NormalDist
 
 from longcat_eval.records import Outcome
 from longcat_eval.reports import statistics, texts
@@ -31,6 +32,7 @@ def notes(table: Table) -> list[str]:
     mixed = [f"mixed: {line}." for line in table.mixed]
     ours = [
         *_reading(table),
+        *_again(table),
         *_conditions(table),
         *_beside(table),
         *_nulls(table),
@@ -127,6 +129,18 @@ def _reading(table: Table) -> Iterable[str]:
             f"Ours: score (correct/valid attempts) [95 % interval for new questions of the same kind: "
             f"{'; '.join(rules)}]. Coverage is 100 % where no cell says incomplete."
         )
+
+
+def _again(table: Table) -> Iterable[str]:
+    """The other uncertainty: how far the score moves when the same questions are asked once more."""
+    z = NormalDist().inv_cdf((1 + statistics.CONFIDENCE) / 2)
+    said = [
+        (whose, label, f"{z * r.se_rerun:.1f}")
+        for whose, label, r in _results(table)
+        if r.se_rerun and r.ci_method not in ("", statistics.RATIO_T)
+    ]
+    if said:
+        yield f"For the same questions asked again the 95 % interval is the score ±; {_listed(said)}."
 
 
 def _conditions(table: Table) -> Iterable[str]:

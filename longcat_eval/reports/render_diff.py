@@ -118,7 +118,8 @@ def diff_rules(tasks: Sequence[TaskDiff]) -> Iterable[str]:
         yield f"{rule}: {', '.join(listed)}"
     if (mean := suite_difference(tasks)) is not None:
         count = sum(task.paired for task in tasks)
-        yield f"mean over the {count} paired: {signed(mean.value)} {interval_text(mean.low, mean.high)}"
+        sure = "no interval: no question moved" if mean.low is None else interval_text(mean.low, mean.high)
+        yield f"mean over the {count} paired: {signed(mean.value)} {sure}"
     if unpaired := [task.task for task in tasks if not task.paired]:
         names = "all" if len(unpaired) == len(tasks) else ", ".join(unpaired)
         yield (

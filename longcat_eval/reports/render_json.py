@@ -94,7 +94,8 @@ def _composite(index: int, rows: Sequence[Row]) -> dict[str, Any] | None:
     mean = composite(parts)
     numbers = {"value": mean.value, "se_questions": mean.se, "ci_low": mean.low, "ci_high": mean.high}
     tasks = [result.task for result in results]
-    return {"tasks": tasks, **{name: round(number, 10) for name, number in numbers.items()}}
+    rounded = {name: None if number is None else round(number, 10) for name, number in numbers.items()}
+    return {"tasks": tasks, **rounded}
 
 
 def _published(index: int, table: Table) -> dict[str, Any]:

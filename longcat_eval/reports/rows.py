@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from math import fsum
+from math import fsum, sqrt
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,9 +27,11 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     with all right, is None where none is lost. `ci_method` names the rule of `statistics.interval`; interval
     and bounds are None where the headline is no mean over questions. Where it is the ratio of two sums,
     `points` are those, and the interval is that of `statistics.ratio_interval`. `conditions` are what else
-    results must share to be compared (`conditions.conditions`); `means` are plain numbers over attempts, no
-    percentages. `tokens` are (prompt, completion), `cost` is in US dollars and None where a price is unknown,
-    `seconds` sums over attempts, `nulls` replies of judges that could not be read.
+    results must share to be compared (`conditions.conditions`); `errors` are standard errors over new
+    questions of those metrics that are means over right-or-wrong draws (pass@k and the like, maj@k); `means`
+    are plain numbers over attempts, no percentages. `tokens` are (prompt, completion), `cost` is in US
+    dollars and None where a price is unknown, `seconds` sums over attempts, `nulls` replies of judges that
+    could not be read.
     """
 
     task: str
@@ -59,6 +61,7 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     conditions: dict[str, str]
     headline: str
     metrics: dict[str, float]
+    errors: dict[str, float]
     means: dict[str, float]
     floors: dict[str, float]
     tokens: tuple[int, int]
@@ -135,6 +138,7 @@ def result_row(
         conditions=dict(shared or {}),
         headline=aggregate.headline if aggregate else "",
         metrics={name: percent(x) for name, x in _metrics(aggregate, questions, n, k).items()},
+        errors={name: percent(x) for name, x in _errors(aggregate, questions, n, k).items()},
         means=dict(aggregate.means) if aggregate else {},
         floors={name: percent(x) for name, x in record.floors.items()},
         tokens=(sum(row.prompt_tokens for row in rows), sum(row.completion_tokens for row in rows)),
@@ -214,6 +218,15 @@ def _metrics(aggregate: Aggregate | None, questions: list[list[float]], n: int, 
         return metrics
     curves = statistics.pass_metrics(questions, n, k) | statistics.g_pass_metrics(questions, n, k)
     return metrics | curves
+
+
+def _errors(aggregate: Aggregate | None, questions: list[list[float]], n: int, k: int) -> dict[str, float]:
+    """Standard errors over questions; of a majority, which is right or wrong, SE^2 = v (1 - v) / (n - 1)."""
+    errors = statistics.curve_errors(questions, n, k) if k > 1 else {}
+    if not errors or aggregate is None:
+        return {}
+    votes = {name: v for name, v in aggregate.metrics.items() if name.startswith("maj@")}
+    return errors | {name: sqrt(v * (1 - v) / (n - 1)) for name, v in votes.items()}
 
 
 def _interval(

@@ -5,7 +5,7 @@ p the mean of m_i. Attempts on one question are not independent, so the unit eve
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import ceil, comb, fsum, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
@@ -136,11 +136,7 @@ def pass_metrics(questions: Sequence[Sequence[float]], n: int, k: int) -> dict[s
     would be over another, mostly easier, set of questions. `pass@1` and `pass^1` equal avg@k.
     """
     counts, deepest = _counts(questions, n, k)
-    return {
-        f"{name}{j}": fsum(times * rule(attempts, c, j) for (attempts, c), times in counts.items()) / n
-        for name, rule in (("pass@", pass_at_k), ("pass^", pass_hat_k))
-        for j in range(1, deepest + 1)
-    }
+    return {name: _mean(counts, values, n) for name, values in _pass_values(counts, deepest)}
 
 
 def g_pass_metrics(questions: Sequence[Sequence[float]], n: int, k: int) -> dict[str, float]:
@@ -149,17 +145,48 @@ def g_pass_metrics(questions: Sequence[Sequence[float]], n: int, k: int) -> dict
     Each is a mean over all `n` questions under the rules of `pass_metrics`.
     """
     counts, deepest = _counts(questions, n, k)
+    return {name: _mean(counts, values, n) for name, values in _g_pass_values(counts, deepest)}
+
+
+def curve_errors(questions: Sequence[Sequence[float]], n: int, k: int) -> dict[str, float]:
+    """Standard errors over new questions of `pass_metrics` and `g_pass_metrics`, by their names.
+
+    SE^2 = sum (v_i - v)^2 / (n (n - 1)) with v_i the metric of question i and v their mean; empty for n = 1.
+    """
+    counts, deepest = _counts(questions, n, k)
     found: dict[str, float] = {}
-    for j in range(2, deepest + 1):
-        curves = [(times, g_pass_at_k(attempts, c, j)) for (attempts, c), times in counts.items()]
-        for tau in TAUS:
-            found[f"g-pass@{j}/{tau:g}"] = fsum(times * tails[ceil(tau * j)] for times, tails in curves) / n
-        if j % 2 == 0:
-            found[f"mg-pass@{j}"] = fsum(times * mg_pass(tails) for times, tails in curves) / n
+    for name, values in (*_pass_values(counts, deepest), *_g_pass_values(counts, deepest)):
+        v = _mean(counts, values, n)
+        squares = fsum(times * (values[key] - v) ** 2 for key, times in counts.items())
+        if n > 1:
+            found[name] = sqrt(squares / (n * (n - 1)))
     return found
 
 
-def _counts(questions: Sequence[Sequence[float]], n: int, k: int) -> tuple[Counter[tuple[int, int]], int]:
+Counts = Counter[tuple[int, int]]
+"""Questions by their valid attempts and how many of those are right."""
+
+
+def _pass_values(counts: Counts, deepest: int) -> Iterator[tuple[str, dict[tuple[int, int], float]]]:
+    for name, rule in (("pass@", pass_at_k), ("pass^", pass_hat_k)):
+        for j in range(1, deepest + 1):
+            yield f"{name}{j}", {(attempts, c): rule(attempts, c, j) for attempts, c in counts}
+
+
+def _g_pass_values(counts: Counts, deepest: int) -> Iterator[tuple[str, dict[tuple[int, int], float]]]:
+    for j in range(2, deepest + 1):
+        tails = {(attempts, c): g_pass_at_k(attempts, c, j) for attempts, c in counts}
+        for tau in TAUS:
+            yield f"g-pass@{j}/{tau:g}", {key: tail[ceil(tau * j)] for key, tail in tails.items()}
+        if j % 2 == 0:
+            yield f"mg-pass@{j}", {key: mg_pass(tail) for key, tail in tails.items()}
+
+
+def _mean(counts: Counts, values: Mapping[tuple[int, int], float], n: int) -> float:
+    return fsum(times * values[key] for key, times in counts.items()) / n
+
+
+def _counts(questions: Sequence[Sequence[float]], n: int, k: int) -> tuple[Counts, int]:
     """Questions by attempts and right ones, and the largest j that all of them allow; 0 for none."""
     binary = all(x in (0.0, 1.0) for values in questions for x in values)
     if len(questions) < n or not questions or not binary:

@@ -196,3 +196,21 @@ def test_bounds_are_the_extremes_over_all_ways_the_lost_attempts_could_end(
     right = sum(map(sum, questions))
     possible = [(right + extra) / (n * k) for extra in range(lost + 1)]
     assert s.coverage_bounds(questions, n, k) == pytest.approx((min(possible), max(possible)))
+
+
+@given(grid)
+def test_errors_of_curves_are_the_spread_of_their_questions(questions: list[list[float]]) -> None:
+    n, k = len(questions), len(questions[0])
+    found = s.curve_errors(questions, n, k)
+    values = s.pass_metrics(questions, n, k) | s.g_pass_metrics(questions, n, k)
+    assert found.keys() == values.keys()
+    for j in range(1, k + 1):
+        each = [s.pass_at_k(k, round(sum(question)), j) for question in questions]
+        assert values[f"pass@{j}"] == pytest.approx(np.mean(each))
+        assert found[f"pass@{j}"] == pytest.approx(stats.sem(each), abs=1e-12)
+    assert found["pass^1"] == pytest.approx(s.clustered_se(s.question_means(questions)), abs=1e-12)
+
+
+def test_one_question_has_no_error_of_its_curve() -> None:
+    assert s.curve_errors([[1.0, 0.0]], 1, 2) == {}
+    assert s.curve_errors([[0.5, 1.0], [1.0, 1.0]], 2, 2) == {}

@@ -154,18 +154,3 @@ def test_benjamini_hochberg_is_scipys_and_never_above_holm(p: list[float]) -> No
     assert ours == pytest.approx(list(stats.false_discovery_control(p)))
     assert all(x >= y - 1e-12 >= -1e-12 for x, y in zip(holm(p), ours, strict=True))
     assert all(x >= y for x, y in zip(holm(p), p, strict=True))
-
-
-@settings(deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
-def test_holm_is_statsmodels(p: list[float]) -> None:
-    multitest = pytest.importorskip("statsmodels.stats.multitest")
-    assert holm(p) == pytest.approx(list(multitest.multipletests(p, method="holm")[1]))
-
-
-@settings(deadline=None)
-@given(st.integers(0, 40), st.integers(0, 40))
-def test_mcnemar_is_statsmodels(gained: int, lost: int) -> None:
-    tables = pytest.importorskip("statsmodels.stats.contingency_tables")
-    result = paired.compare(once(*[(0, 1)] * gained, *[(1, 0)] * lost, (1, 1), (0, 0)))
-    assert result.p == pytest.approx(tables.mcnemar([[1, gained], [lost, 1]], exact=True).pvalue)

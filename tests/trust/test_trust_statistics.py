@@ -60,19 +60,6 @@ def test_a_ratio_weighs_questions_by_their_points() -> None:
     assert statistics.ratio_metric([(3, 4)]) == (0.75, None)
 
 
-def test_a_ratio_is_the_cluster_robust_mean_of_statsmodels() -> None:
-    api = pytest.importorskip("statsmodels.api")
-    parts = [(1.0, 3.0), (2.0, 2.0), (0.0, 1.0), (4.0, 5.0)]
-    values = [x for s, c in parts for x in [1.0] * int(s) + [0.0] * int(c - s)]
-    groups = [i for i, (_, c) in enumerate(parts) for _ in range(int(c))]
-    fit = api.OLS(values, [1.0] * len(values)).fit(
-        cov_type="cluster", cov_kwds={"groups": groups, "use_correction": False}
-    )
-    r, se = statistics.ratio_metric(parts)
-    assert r == pytest.approx(fit.params[0])
-    assert se == pytest.approx(fit.bse[0] * sqrt(len(parts) / (len(parts) - 1)))
-
-
 def test_composites_by_hand() -> None:
     mean = composite([Part(0.5, 0.03, 100), Part(0.7, 0.04, 100)])
     assert (mean.value, mean.se) == pytest.approx((0.6, 0.025))
@@ -81,7 +68,7 @@ def test_composites_by_hand() -> None:
     alone = composite([Part(0.5, 0.03, 30)])
     t = statistics.t_quantile(0.975, 29)
     assert (alone.df, alone.low) == pytest.approx((29, 0.5 - t * 0.03))
-    assert composite([Part(1.0, 0.0, 30)]).low == 1.0
+    assert composite([Part(1.0, 0.0, 30)])[:4] == (1.0, 0.0, None, None)
 
 
 @settings(deadline=None)
