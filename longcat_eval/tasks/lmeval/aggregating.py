@@ -1,7 +1,7 @@
 """Numbers over the attempts of a bridged task: means, and lm-eval's own functions where there is no mean."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import exp, isfinite
 from statistics import fmean
 from typing import Any
@@ -104,9 +104,10 @@ def _is_share(rows: Sequence[AttemptRow], name: str) -> bool:
     return bool(values) and all(0 <= value <= 1 for value in values)
 
 
-def kept(verdicts: Sequence[Sequence[Any]]) -> tuple[dict[str, float], dict[str, Mapping[str, Any]]]:
+def kept(verdicts: Sequence[Sequence[Any]]) -> tuple[dict[str, float], dict[str, Any]]:
     """What a row keeps of an attempt: numbers that are averaged, and the rest with its aggregation's name."""
-    numbers, items = {}, {}
+    numbers: dict[str, float] = {}
+    items: dict[str, Any] = {}
     for metric, name, value, aggregation, _ in verdicts:
         if aggregation == MEAN and isinstance(value, int | float):
             numbers[f"{metric},{name}"] = float(value)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from longcat_eval.records import Wire
+from longcat_eval.tasks.lmeval.building import settled
 
 Style = Literal["auto", "chat", "multiturn", "flat"]
 GENERATE, LIKELIHOOD, ROLLING = "generate_until", "loglikelihood", "loglikelihood_rolling"
@@ -54,12 +55,13 @@ class Ask(NamedTuple):
 def build_requests(task: Any, options: BridgeOptions) -> dict[int, list[Ask]]:
     """Return the requests of every document, by its number, as lm-eval builds them."""
     chat = task.OUTPUT_TYPE == GENERATE and options.style != "flat"
-    task.build_all_requests(
-        system_instruction=options.system or None,
-        apply_chat_template=chat,
-        fewshot_as_multiturn=options.style == "multiturn",
-        chat_template=_as_json if chat else None,
-    )
+    with settled():
+        task.build_all_requests(
+            system_instruction=options.system or None,
+            apply_chat_template=chat,
+            fewshot_as_multiturn=options.style == "multiturn",
+            chat_template=_as_json if chat else None,
+        )
     found: dict[int, list[Any]] = {}
     for instance in task.instances:
         found.setdefault(instance.doc_id, []).append(instance)
@@ -76,7 +78,8 @@ def _ask(instance: Any) -> Ask:
         raise ValueError("it shows pictures or sound, which the bridge cannot send")
     text = arguments[0]
     if instance.request_type != GENERATE:
-        return Ask(instance.request_type, str(text), *map(str, arguments[1:]))
+        continuation = str(arguments[1]) if len(arguments) > 1 else ""
+        return Ask(instance.request_type, str(text), continuation)
     stops = stop_strings(arguments[1])
     if isinstance(text, Chat):
         return Ask(GENERATE, messages=tuple(json.loads(text)), stops=stops)
