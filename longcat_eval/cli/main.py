@@ -171,6 +171,12 @@ def rescore(
     tau2_src: Tau2Src = None,
     vita_src: VitaSrc = None,
     dataset: Annotated[Path | None, typer.Option(help="The file of rows that the run was given.")] = None,
+    lm_eval_include: Annotated[
+        Path | None, typer.Option(help="The folder of task definitions that the run was given.")
+    ] = None,
+    lm_eval_unsafe_code: Annotated[
+        bool, typer.Option("--lm-eval-unsafe-code", help="As in `run`: execute what the model wrote.")
+    ] = False,
     judge_model: Annotated[str | None, typer.Option(help="Judge the answers by this model; with -o.")] = None,
     judge_base_url: Annotated[str | None, typer.Option(help="Its endpoint.")] = None,
     judge_api_key_env: Annotated[str | None, typer.Option(help="Variable with its key.")] = None,
@@ -195,6 +201,8 @@ def rescore(
         tau2_src=tau2_src,
         vita_src=vita_src,
         dataset=dataset,
+        lm_eval_include=lm_eval_include,
+        lm_eval_unsafe_code=lm_eval_unsafe_code,
         judge_model=judge_model,
         judge_base_url=judge_base_url,
         judge_api_key_env=judge_api_key_env,
@@ -283,6 +291,14 @@ def fetch(
     from longcat_eval.cli.fetch import fetch_all
 
     raise typer.Exit(fetch_all(what, data_dir, tau2_src, vita_src))
+
+
+@app.command("lm-eval", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lm_eval_command(ctx: typer.Context) -> None:
+    """Run lm-eval's own command line with our models: lm-eval run --model longcat --model_args model=…"""
+    from longcat_eval.cli.lm_eval_model import main as hand_over
+
+    hand_over(ctx.args)
 
 
 @app.command("serve")

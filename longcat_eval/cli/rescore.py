@@ -4,7 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from longcat_eval.cli.planning import data_options
+from longcat_eval.cli.planning import data_options, tasks_named
 from longcat_eval.cli.rejudge import names_a_judge, rejudge
 from longcat_eval.cli.report import print_run
 from longcat_eval.cli.settings import RunSettings
@@ -14,7 +14,6 @@ from longcat_eval.records import AttemptRow, Dataset, Sample
 from longcat_eval.runners.rescoring import keep, rescore
 from longcat_eval.runners.store import RunData, read_run
 from longcat_eval.runners.workers import WorkerPool
-from longcat_eval.tasks.table import load_task
 
 
 def rescore_run(
@@ -48,7 +47,7 @@ def rescore_run(
 
 
 def _loaded(run: RunData, name: str, sources: RunSettings) -> tuple[Task, Dataset]:
-    task = load_task(name)
+    (task,) = tasks_named(name, sources)
     known = run.manifest.tasks[name].dataset
     data = task.load(data_options(sources.changed(allow_data_drift=bool(known.drift))))
     if data.sha256 != known.sha256:

@@ -12,9 +12,11 @@ from longcat_eval.model_backend.probes import served_context
 from longcat_eval.model_backend.resolve import ModelOptions, ResolvedModel, open_model, resolve_model
 from longcat_eval.model_backend.role import Rewriter, Role
 from longcat_eval.model_backend.scripted import PREFIX, Lines
+from longcat_eval.model_backend.text_scores import scorer
 from longcat_eval.protocols import Model, ModelError
-from longcat_eval.records import AttemptKey, Message
+from longcat_eval.records import AttemptKey, Message, RequestMeta
 from longcat_eval.runners.manifest import RoleRecord
+from longcat_eval.runners.plan import PlannedTask
 
 NO_MODEL_LIST = ("not_found", "bad_request", "bad_body", "redirect", "server_error")
 
@@ -139,6 +141,23 @@ def make_role(model: Model, resolved: ResolvedModel, served_name: str, context_l
         max_tokens=resolved.max_tokens,
         rewriter=model if isinstance(model, Rewriter) else None,
     )
+
+
+async def require_likelihoods(planned: Sequence[PlannedTask], role: Role, model: ResolvedModel) -> None:
+    """Have one text scored where a task will have many: not every endpoint can, and none says so before.
+
+    Raises `EnvironmentUnusableError`.
+    """
+    wanted = next((part.task.name for part in planned if "loglikelihood" in part.task.needs), None)
+    if wanted is None or model.kind != "endpoint":
+        return
+    request = role.text_request("One and one is two.", RequestMeta(AttemptKey(wanted, "")))
+    try:
+        await scorer(role.model).loglikelihood(request, len("One and one is"))
+    except ModelError as error:
+        raise EnvironmentUnusableError(
+            f"{wanted} needs log probabilities of prompts (POST /completions with echo and logprobs): {error}"
+        ) from None
 
 
 class Served(NamedTuple):

@@ -24,6 +24,7 @@ from longcat_eval.cli.roles import (
     innermost,
     open_role,
     parse_concurrency,
+    require_likelihoods,
     resolve_roles,
 )
 from longcat_eval.cli.settings import Resolved, RunSettings, parse_seconds
@@ -71,6 +72,7 @@ def execute(resolved: Resolved) -> int:
         require_prices(models)
     refuse_unanswerable(tasks, models["agent"])
     planned, absent = plan_tasks(settings, tasks)
+    refuse_unanswerable(tasks, models["agent"])  # what a task of lm-eval asks, its data tells
     not_run |= absent
     for part in planned:
         if part.task.protocol.deterministic and (settings.repeats or 1) > 1:
@@ -136,6 +138,7 @@ async def work_off(
         for name, model in models.items():
             roles[name] = await open_role(model, settings, script_lines(planned, model))
             stack.push_async_callback(roles[name].model.close)
+        await require_likelihoods(planned, roles["agent"], models["agent"])
         session = open_session(resolved, planned, not_run, models, roles)
         stack.callback(session.close)
         if not settings.output:

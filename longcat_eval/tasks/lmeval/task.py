@@ -67,19 +67,23 @@ class LmEvalTask:
         self.protocol = TaskProtocol(name="", repeats=1, metric="", max_tokens=0, prompt_hash="", grader="")
         self.leaf: Leaf | None = None
         self.options = BridgeOptions()
+        self.unsafe = False
         self.requests: dict[int, list[Ask]] = {}
         self._digests: list[str] = []
         self._targets: list[str] = []
 
     def open(self, leaf: Leaf, options: BridgeOptions) -> None:
         """Read the definition, not the data; raises `UsageError` for what must be confirmed first."""
-        config = read_config(leaf)
-        if config.get("unsafe_code") and not options.unsafe:
+        self._read(leaf, options)
+        if self.unsafe and not options.unsafe:
             raise UsageError(
                 f"{self.name} runs code that the model wrote, on this machine and in no sandbox: "
                 "give --lm-eval-unsafe-code if that is what you want"
             )
-        self.leaf, self.options = leaf, options
+
+    def _read(self, leaf: Leaf, options: BridgeOptions) -> None:
+        config = read_config(leaf)
+        self.leaf, self.options, self.unsafe = leaf, options, bool(config.get("unsafe_code"))
         self.protocol = _protocol(leaf, config, options)
         self.needs = frozenset({"loglikelihood" if self.protocol.deterministic else "chat"})
 
@@ -91,7 +95,7 @@ class LmEvalTask:
                 raise UsageError(
                     f"{self.name} is {len(found)} tasks: name one of {', '.join([*found][:5])}, …"
                 )
-            self.open(next(iter(found.values())), BridgeOptions(options.lm_eval_include, unsafe=True))
+            self._read(next(iter(found.values())), BridgeOptions(options.lm_eval_include))
         assert self.leaf is not None
         task = build(self.leaf, self.options.fewshot)
         docs = documents(task)
@@ -99,6 +103,8 @@ class LmEvalTask:
             self.requests = build_requests(task, self.options)
         except Exception as error:  # noqa: BLE001 - the task's own code builds its prompts
             raise EnvironmentUnusableError(f"{self.name}: its prompts cannot be built: {error}") from None
+        kinds = {ask.kind for asks in self.requests.values() for ask in asks}
+        self.needs = frozenset("chat" if kind == GENERATE else "loglikelihood" for kind in kinds)
         samples = [Sample(str(number), {"doc": plain(doc)}) for number, doc in enumerate(docs)]
         self._digests = [digest(sample.fields["doc"]) for sample in samples]
         self._targets = [_target(task, doc) for doc in docs]
