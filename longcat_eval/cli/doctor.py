@@ -52,6 +52,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
         ("pypinyin", "opencc", "json_repair", "jsonschema", "RestrictedPython"),
         "no Meeseeks-zh",
     ),
+    "arena-hard": (("bpe_openai",), "Arena-Hard v2 without style control"),
     "lm-eval": (("lm_eval", "langdetect", "immutabledict", "nltk"), "no IFEval, no lm-eval:NAME"),
     "docker": (("docker",), "no sandboxes: no SWE-Bench, TerminalBench, PRDBench"),
 }

@@ -52,11 +52,10 @@ def load_dataset(spec: DatasetSpec, options: DataOptions) -> Dataset:
     The local root is `options.data_dir`, else LONGCAT_EVAL_DATA. Raises `EnvironmentUnusableError` where data
     is absent, damaged, or not the known-good data; `options.allow_drift` lets the last through, marked.
     """
-    root = _local_root(options)
-    for folder in _folders(root, spec.folder):
-        if folder.is_dir():
-            return _from_folder(spec, folder, options)
-    return _from_hub(spec, options, root)
+    folder = local_folder(spec, options)
+    if folder is not None:
+        return _from_folder(spec, folder, options)
+    return _from_hub(spec, options, _local_root(options))
 
 
 def _local_root(options: DataOptions) -> Path | None:
@@ -68,11 +67,13 @@ def _local_root(options: DataOptions) -> Path | None:
     return Path(root).expanduser()
 
 
-def _folders(root: Path | None, name: str) -> list[Path]:
-    """Where a benchmark's own folder may be: below the root, or the root itself if it is called so."""
+def local_folder(spec: DatasetSpec, options: DataOptions) -> Path | None:
+    """Where the benchmark's own folder is: below the root, or the root itself if it is called so."""
+    root = _local_root(options)
     if root is None:
-        return []
-    return [root / name, *([root] if root.name == name else [])]
+        return None
+    places = (root / spec.folder, *([root] if root.name == spec.folder else []))
+    return next((place for place in places if place.is_dir()), None)
 
 
 def _from_folder(spec: DatasetSpec, folder: Path, options: DataOptions) -> Dataset:

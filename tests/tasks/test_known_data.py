@@ -15,10 +15,11 @@ from longcat_eval.tasks.arena_hard import data as arena_hard
 from longcat_eval.tasks.collie import task as collie
 from longcat_eval.tasks.datasets import DatasetSpec
 from longcat_eval.tasks.known_data import canonical_hash, known_data
+from longcat_eval.tasks.meeseeks import task as meeseeks
 from longcat_eval.tasks.swe import data as swe
 
 SPECS = [
-    *(m.DATA for m in (mmlu, mmlu_pro, ceval, cmmlu, gpqa, math500, ifeval, collie)),
+    *(m.DATA for m in (mmlu, mmlu_pro, ceval, cmmlu, gpqa, math500, ifeval, collie, meeseeks)),
     *(aime.AIME24, aime.AIME25, swe.VERIFIED, swe.MULTILINGUAL, swe.LITE),
     *(
         arena_hard.QUESTIONS,

@@ -1,0 +1,1 @@
+"""Meeseeks-zh: Chinese instructions taken apart into sub-questions, judged by rules and by models."""
