@@ -195,6 +195,13 @@ class Conversational(Protocol):
 
 
 @runtime_checkable
+class Comparative(Protocol):
+    """A task that compares with gold replies, which therefore do not score 1 themselves."""
+
+    gold_value: float
+
+
+@runtime_checkable
 class Scaffolded(Protocol):
     """A task that an agent loop drives, in one of several profiles."""
 

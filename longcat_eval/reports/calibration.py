@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from longcat_eval.model_backend.scripted import NULL, ORACLE, PREFIX
-from longcat_eval.protocols import Scaffolded, Task
+from longcat_eval.protocols import Comparative, Scaffolded, Task
 from longcat_eval.records import AttemptRow, Sample
 from longcat_eval.reports.rows import percent, result_rows
 from longcat_eval.runners.plan import PlannedTask
@@ -78,14 +78,20 @@ def without_gold() -> Check:
 def expected_score(part: PlannedTask, model: str) -> float | None:
     """The score in percent that a scripted model must have on the chosen samples; None where nobody says.
 
-    The oracle's is 100 less the samples whose own gold fails (`Dataset.gold_fails`), that of doing nothing
-    the floor `null` (`Task.floors`, or of a subset what `Dataset.passed_by` says of it).
+    The oracle's is 100 (`Comparative`: what a tie is worth) less the samples whose own gold fails
+    (`Dataset.gold_fails`), that of doing nothing the floor `null` (`Task.floors`, or of a subset what
+    `Dataset.passed_by` says of it).
     """
     if model == NULL:
         floor = part.floors.get(policy(NULL))
         return None if floor is None else percent(floor)
     failing = sum(sample.id in part.dataset.gold_fails for sample in part.samples)
-    return percent(1 - failing / len(part.samples))
+    return percent(gold_value(part.task) * (1 - failing / len(part.samples)))
+
+
+def gold_value(task: Task) -> float:
+    """What a gold reply scores: 1, but where replies are compared with it."""
+    return task.gold_value if isinstance(task, Comparative) else 1.0
 
 
 def compare(run: RunData, part: PlannedTask, model: str, seconds: float, stopped: str = "") -> Check:
@@ -121,11 +127,12 @@ def _unlike(rows: Sequence[AttemptRow], part: PlannedTask, model: str) -> Iterab
         return
     gold = {sample.id for sample in part.samples} - part.dataset.gold_fails
     passing = passed_by.get(policy(NULL), frozenset()) if model == NULL else gold
+    best = gold_value(part.task) if model == ORACLE else 1.0
     values: dict[str, set[float | None]] = {}
     for row in rows:
         values.setdefault(row.sample, set()).add(row.value)
     for sample in part.samples:
-        if values.get(sample.id, set()) - {None, float(sample.id in passing)}:
+        if values.get(sample.id, set()) - {None, best * (sample.id in passing)}:
             yield sample.id
 
 

@@ -41,7 +41,9 @@ UNCOUNTED = "style control needs a token counter: pip install 'longcat-eval[aren
 
 
 class ArenaHardTask:
-    """One half of Arena-Hard v2; implements `protocols.Task`."""
+    """One half of Arena-Hard v2; implements `protocols.Task` and `protocols.Comparative`."""
+
+    gold_value = 0.5
 
     def __init__(self, name: str, half: Half) -> None:
         self.name, self.half, self.judge = name, half, judge_of(half.category)
