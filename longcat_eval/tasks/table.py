@@ -69,7 +69,7 @@ DESCRIPTIONS: dict[str, str] = {
     "collie": "COLLIE, 2,080 texts to write under constraints on words and sentences",
     "arena-hard-v2": "Arena-Hard v2.0, 500 hard prompts, a judge compares with o3-mini's answers",
     "arena-hard-v2-creative": "its 250 creative writing prompts, compared with gemini-2.0-flash's answers",
-    "meeseeks-zh": "Meeseeks, 373 Chinese instructions, 1,687 sub-questions judged by rules and models",
+    "meeseeks-zh": "Meeseeks, 373 Chinese instructions, judged in parts by rules and models",
     "smoke": "40 short questions of our own, no download: does everything work?",
 }
 
