@@ -70,7 +70,8 @@ def test_files_stay_small(path: Path) -> None:
 def test_nothing_happens_at_import() -> None:
     """Importing every module starts no process, opens no socket and writes no file.
 
-    torch makes its compiler's cache folder when transformers imports that compiler.
+    torch makes its compiler's cache folder when transformers imports that compiler, and joblib, where it is
+    installed, opens /dev/null.
     """
     modules = [
         "longcat_eval." + ".".join(p.relative_to(PACKAGE).with_suffix("").parts)
@@ -83,7 +84,7 @@ def test_nothing_happens_at_import() -> None:
         "    writes = event == 'open' and isinstance(args[1], str) and set(args[1]) & set('wax+')\n"
         "    ours = writes and not str(args[0]).endswith('.pyc') and '__pycache__' not in str(args[0])\n"
         "    if ours or event in ('socket.connect', 'subprocess.Popen', 'os.mkdir'):\n"
-        "        theirs = '__pycache__' in str(args) or 'torchinductor' in str(args)\n"
+        "        theirs = any(mark in str(args) for mark in ('__pycache__', 'torchinductor', '/dev/null'))\n"
         "        if not theirs: raise SystemExit(f'{event} {args}')\n"
         "sys.addaudithook(watch)\n"
         "import importlib\n"
