@@ -91,8 +91,7 @@ class Recorder:
     async def end(self) -> None:
         """End what is left, with all that it started."""
         sessions, self._open = self._open, []
-        for session in sessions:
-            await session.close()
+        await asyncio.gather(*(session.close() for session in sessions))
 
 
 class _Session:
@@ -147,8 +146,7 @@ class _Session:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
-        await self._watch.close()
-        await self._stream.close()
+        await asyncio.gather(self._watch.close(), self._stream.close())
 
     async def _drive(self, began: float, limits: RecordLimits, *, may_stay: bool) -> str:
         """Return exited or left, or why it must be ended: late, idle or hungry."""

@@ -17,7 +17,7 @@ from longcat_eval.model_backend.wheels import PINS_FILE, Pins, download_pinned, 
 PYTHON = "3.11"
 GLIBC = ("2_24", "2_27", "2_28")
 """Debian 10 has 2.28."""
-LIGHT = ("iniconfig", "packaging", "pip", "pluggy", "pygments", "pytest", "setuptools")
+LIGHT = ("iniconfig", "packaging", "pip", "pluggy", "pygments", "pytest")
 
 
 class Packages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
