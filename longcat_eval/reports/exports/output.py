@@ -21,6 +21,9 @@ LOOKS_SECRET = re.compile(
     rb"|(?<=Bearer )[A-Za-z0-9._~+/=-]{20,}|(?<=://)[^/\s\"@:]{1,64}:[^/\s\"@]{1,256}(?=@)"
 )
 """Keys as the well-known services make them, bearer tokens, and user:password in an address."""
+PARTS = tuple(b"sk- sk_ hf_ gsk_ xai- AIza ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- xox AKIA".split())
+PARTS += (b"Bearer ", b"://")
+"""Without any of these a text has nothing that `LOOKS_SECRET` finds, and is read ten times as fast."""
 
 
 class Encoder:
@@ -54,8 +57,9 @@ class Encoder:
             if value in text:
                 self.hidden += text.count(value)
                 text = text.replace(value, HIDDEN)
-        text, found = LOOKS_SECRET.subn(HIDDEN, text)
-        self.hidden += found
+        if any(part in text for part in PARTS):
+            text, found = LOOKS_SECRET.subn(HIDDEN, text)
+            self.hidden += found
         return text
 
     def text(self, text: str) -> str:
