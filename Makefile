@@ -26,7 +26,7 @@ unit: $(VENV)/.dev
 slow: $(VENV)/.dev ## The tests that take minutes.
 	$(BIN)/python -m pytest -m slow
 
-oracles: $(VENV)/.dev ## Peers and official code, each in its own environment.
+oracles: $(VENV)/.dev ## Peers and official code; VITA_SRC=DIR names a checkout of vitabench.
 	$(BIN)/python benchmarks/peers.py --make-environments
 	$(BIN)/python -m pytest -m oracle
 
