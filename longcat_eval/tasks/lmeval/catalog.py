@@ -41,18 +41,16 @@ def leaves(name: str, include: Path | None) -> dict[str, Leaf]:
     A task that its group changes is called GROUP/TASK. Definitions below `include` go before lm-eval's own.
     Raises `UsageError`.
     """
-    group, slash, member = name.partition("/")
-    known = registry(include)
     if any(mark in name for mark in "*?["):
-        from fnmatch import filter as matching
-
-        found = [task for task in matching(known, name) if known[task].kind.name in ("TASK", "PY_TASK")]
-        if not found:
-            raise UsageError(f"no task of lm-eval matches {name!r}")
-        return {task: leaf for each in found for task, leaf in _built(each, known).items()}
+        return _matching(name, registry(include))
+    group, slash, member = name.partition("/")
+    known = own_entries(include)
+    if group not in known or known[group].kind.name == "GROUP":
+        known = registry(include)
     if group not in known:
+        where = f" (looked below {include} too)" if include else "; --lm-eval-include DIR adds your own"
         raise UsageError(
-            f"lm-eval {lm_eval_version()} has no task {group!r}{did_you_mean(group, known)}{_where(include)}"
+            f"lm-eval {lm_eval_version()} has no task {group!r}{did_you_mean(group, known)}{where}"
         )
     built = _built(group, known)
     if not slash:
@@ -62,8 +60,13 @@ def leaves(name: str, include: Path | None) -> dict[str, Leaf]:
     return {name: built[name]}
 
 
-def _where(include: Path | None) -> str:
-    return f" (looked below {include} too)" if include else "; --lm-eval-include DIR adds tasks of your own"
+def _matching(pattern: str, known: Mapping[str, Any]) -> dict[str, Leaf]:
+    from fnmatch import filter as matching
+
+    found = [name for name in matching(known, pattern) if known[name].kind.name in ("TASK", "PY_TASK")]
+    if not found:
+        raise UsageError(f"no task of lm-eval matches {pattern!r}")
+    return {name: leaf for each in found for name, leaf in _built(each, known).items()}
 
 
 def _built(name: str, known: Mapping[str, Any]) -> dict[str, Leaf]:
@@ -106,23 +109,28 @@ def _reader() -> Any:
 
 @cache
 def registry(include: Path | None) -> dict[str, Any]:
-    """lm-eval's entries by name; raises `EnvironmentUnusableError` without lm-eval, `UsageError`."""
-    wanted = lm_eval_version()
+    """lm-eval's entries and the user's by name; raises as `own_entries` does."""
+    own = own_entries(include)
+    spec = find_spec("lm_eval")
+    root = Path(next(iter((spec.submodule_search_locations if spec else None) or ["."]))) / "tasks"
+    return {**_stock(root, lm_eval_version()), **own}
+
+
+@cache
+def own_entries(include: Path | None) -> dict[str, Any]:
+    """The entries below `include`; `EnvironmentUnusableError` without lm-eval, `UsageError` for no tasks."""
+    lm_eval_version()
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     from lm_eval.tasks._index import TaskIndex
 
-    own: dict[str, Any] = {}
-    if include is not None:
-        if not include.expanduser().is_dir():
-            raise UsageError(f"--lm-eval-include {include} is no folder")
-        own = TaskIndex().build([include.expanduser()])
-        if not own:
-            raise UsageError(
-                f"--lm-eval-include {include} holds no task of lm-eval (a YAML file with `task:`)"
-            )
-    spec = find_spec("lm_eval")
-    root = Path(next(iter((spec.submodule_search_locations if spec else None) or ["."]))) / "tasks"
-    return {**_stock(root, wanted), **own}
+    if include is None:
+        return {}
+    if not include.expanduser().is_dir():
+        raise UsageError(f"--lm-eval-include {include} is no folder")
+    own: dict[str, Any] = TaskIndex().build([include.expanduser()])
+    if not own:
+        raise UsageError(f"--lm-eval-include {include} holds no task of lm-eval (a YAML file with `task:`)")
+    return own
 
 
 def _stock(root: Path, wanted: str) -> dict[str, Any]:
