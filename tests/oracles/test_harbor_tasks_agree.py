@@ -1,15 +1,14 @@
 """Ours and harbor's own models, on hundreds of task folders made at random: the same task is understood."""
 
 import json
-import os
 import random
-import subprocess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import toy_terminal as toy
+from peer_process import told_by
 
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.runners.sandbox.service import Healthcheck, Service
@@ -147,17 +146,8 @@ def a_task(dice: random.Random, folder: Path) -> Path:
 
 
 def what_harbor_says(peers: ModuleType, folders: list[Path]) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        [peers.HARBOR.bin / "python", BENCHMARKS / "harbor_tasks_peer.py"],
-        input=json.dumps([str(folder) for folder in folders]),
-        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    script, asked = BENCHMARKS / "harbor_tasks_peer.py", [str(folder) for folder in folders]
+    return told_by(peers.HARBOR.bin / "python", script, lines=[asked])
 
 
 def health(check: Healthcheck | None) -> list[Any] | None:

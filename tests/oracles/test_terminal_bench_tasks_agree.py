@@ -1,9 +1,6 @@
 """Ours and terminal-bench's own reader, on the hundred released tasks and on hundreds made at random."""
 
-import json
-import os
 import random
-import subprocess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,6 +8,7 @@ from typing import Any
 import pytest
 import toy_terminal as toy
 import yaml
+from peer_process import told_by
 from swe_fixtures import real_cache
 
 from longcat_eval.errors import EnvironmentUnusableError
@@ -38,17 +36,8 @@ def peers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def official(peers: ModuleType, folders: list[Path]) -> list[dict[str, Any]]:
     """What the original reads from each folder."""
-    done = subprocess.run(
-        [peers.TERMINAL_BENCH.bin / "python", BENCHMARKS / "terminal_bench_tasks_peer.py"],
-        input=json.dumps([str(folder) for folder in folders]),
-        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    script, asked = BENCHMARKS / "terminal_bench_tasks_peer.py", [str(folder) for folder in folders]
+    return told_by(peers.TERMINAL_BENCH.bin / "python", script, lines=[asked])
 
 
 def as_told(task: TerminalTask) -> dict[str, Any]:

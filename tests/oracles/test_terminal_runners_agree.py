@@ -1,15 +1,14 @@
 """Ours and the two official runners of TerminalBench: the same verdicts, the same readings of logs."""
 
-import json
 import os
 import random
-import subprocess
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from cli_fixtures import Cli, cli
 from docker_fixtures import docker_daemon
+from peer_process import told_by
 
 from longcat_eval.runners.store import read_run
 from longcat_eval.tasks.terminal.pytest_summary import read_summary
@@ -75,14 +74,7 @@ def test_logs_are_read_as_by_terminal_bench(peers: ModuleType) -> None:
     """But for a summary without results, which it lets pass."""
     draw = random.Random(SEED)
     logs = ["\n".join(_line(draw) for _ in range(draw.randint(0, 12))) for _ in range(LOGS)]
-    done = subprocess.run(
-        [peers.TERMINAL_BENCH.bin / "python", BENCHMARKS / "terminal_parser_peer.py"],
-        input="\n".join(map(json.dumps, logs)),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    theirs = [json.loads(line) for line in done.stdout.splitlines()]
+    theirs = told_by(peers.TERMINAL_BENCH.bin / "python", BENCHMARKS / "terminal_parser_peer.py", lines=logs)
     assert len(theirs) == LOGS
     for log, found in zip(logs, theirs, strict=True):
         assert read_summary(log) == found, log

@@ -1,15 +1,13 @@
 """Ours and the parsers of terminal-bench and harbor, on thousands of replies that are good or nearly."""
 
-import json
-import os
 import random
 import re
-import subprocess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from peer_process import told_by
 from terminus_replies import GRAMMARS
 
 from longcat_eval.runners.agent.terminus.answer import Answer
@@ -39,17 +37,7 @@ def peers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def official(peers: ModuleType, package: str, grammar: str, replies: list[str]) -> list[dict[str, Any]]:
     """What the original says to each reply."""
     environment = peers.HARBOR if package == "harbor" else peers.TERMINAL_BENCH
-    done = subprocess.run(
-        [environment.bin / "python", PEER, package, grammar],
-        input=json.dumps(replies),
-        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return told_by(environment.bin / "python", PEER, package, grammar, lines=[replies])
 
 
 def as_told(answer: Answer, package: str, grammar: str) -> dict[str, Any]:

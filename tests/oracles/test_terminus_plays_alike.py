@@ -1,8 +1,5 @@
 """Ours with installed prompts and the originals, on one script: every request is the same, byte for byte."""
 
-import json
-import os
-import subprocess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,6 +7,7 @@ from typing import Any
 import pytest
 from agent_play import ScriptedAgent
 from list_shell import ListShell
+from peer_process import told_by
 from terminus_play import OVERFLOW, TASK, ListTerminal, cut, play1, play2, sized, tags, types, types1
 
 from longcat_eval.runners.agent.terminus.installed_prompts import installed_prompts, installed_prompts1
@@ -94,17 +92,8 @@ def official(
     """The requests of the original."""
     environment = peers.HARBOR if package == "harbor" else peers.TERMINAL_BENCH
     play = {"task": TASK, "replies": script, "limit": LIMIT, "in_time": in_time, "shell": str(TESTS)}
-    done = subprocess.run(
-        [environment.bin / "python", PEER, package, grammar],
-        input=json.dumps(play),
-        env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found: list[Any] = json.loads(done.stdout.splitlines()[-1])["requests"]
+    said = told_by(environment.bin / "python", PEER, package, grammar, lines=[play], seconds=300)
+    found: list[Any] = said[-1]["requests"]
     return found
 
 
