@@ -48,7 +48,7 @@ class LongcatXml:
         parts = ["<longcat_tool_declare>", "# Tools", "You have access to the following tools:\n"]
         parts.append("## Tool namespace: function\n")
         for tool in map(function_of, tools):
-            parts.append(f"### Tool name: {tool.get('name', '')}\n")
+            parts.append(f"### Tool name: {tool.get('name', '')}")
             parts.append(f"Description: {tool.get('description', '')}\n")
             parts.append(f"InputSchema: {to_json(tool.get('parameters') or {})}\n")
         parts += [f"{NOTE} {demand}".rstrip(), "</longcat_tool_declare>"]

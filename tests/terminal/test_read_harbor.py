@@ -75,7 +75,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
         timeout_sec = 30
         user = "tester"
         env = {MODE = "strict"}
-        collect = [{command = "dump", service = "db", timeout_sec = 5, user = 0}, {command = "true"}]
+        collect = [{command = "dump", service = "main", timeout_sec = 5, user = 0}, {command = "true"}]
         [environment]
         build_timeout_sec = 60.5
         cpus = 2
@@ -123,7 +123,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
         {"MODE": "strict"},
     )
     assert step.verifier.collect == (
-        Collect(command="dump", service="db", seconds=5, user="0"),
+        Collect(command="dump", seconds=5, user="0"),
         Collect(command="true"),
     )
     assert step.oracle is not None
@@ -439,3 +439,31 @@ def test_no_value_makes_the_reader_fail(
         return
     assert task.steps
     assert all(step.agent_seconds >= 0 for step in task.steps) or task.problems
+
+
+SERVICES = """
+artifacts = [{source = "/dump", service = "DUMP"}]
+[verifier]
+collect = [{command = "dump", service = "HOOK", timeout_sec = 5, user = 0}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("dump", "hook", "told"),
+    [
+        ("db", "db", ""),
+        ("main", "db", ""),
+        ("dbs", "db", "artifacts: there is no service 'dbs' (did you mean 'db'?); there are main, db"),
+        ("db", "cache", "verifier.collect: there is no service 'cache'; there are main, db"),
+    ],
+)
+def test_what_is_asked_of_a_service_is_asked_of_one_that_is_there(
+    tmp_path: Path, dump: str, hook: str, told: str
+) -> None:
+    compose = "services:\n  db:\n    image: redis:7\n"
+    config = SERVICES.replace("DUMP", dump).replace("HOOK", hook)
+    task = read(tmp_path, config, {"environment/docker-compose.yaml": compose})
+    assert problems(task) == told
+    if not told:
+        assert task.steps[0].verifier.collect == (Collect(command="dump", service="db", seconds=5, user="0"),)
+        assert task.artifacts == (Artifact(source="/dump", service="" if dump == "main" else "db"),)

@@ -23,7 +23,7 @@ NANOSECONDS = 1e9
 DEFAULT = {"Interval": 30e9, "Timeout": 30e9, "Retries": 3}
 
 
-async def wait_healthy(daemon: Daemon, container: str, service: str) -> None:
+async def wait_service_healthy(daemon: Daemon, container: str, service: str) -> None:
     """Return when the service's health check passes.
 
     Raises `SandboxError`: `service_unhealthy` where it does not, has none, or the service ended.

@@ -17,7 +17,7 @@ from longcat_eval.protocols import SandboxError
 from longcat_eval.runners.sandbox.archives import put_folder
 from longcat_eval.runners.sandbox.container import DockerSandbox
 from longcat_eval.runners.sandbox.daemon import Daemon
-from longcat_eval.runners.sandbox.health import wait_completed, wait_healthy
+from longcat_eval.runners.sandbox.health import wait_completed, wait_service_healthy
 from longcat_eval.runners.sandbox.life import Image, Life, remove_container, start_container
 from longcat_eval.runners.sandbox.limits import Limits
 from longcat_eval.runners.sandbox.networks import create_network, create_volume, remove_belonging
@@ -211,7 +211,7 @@ class GroupStart:
     async def _condition(self, name: str, condition: Condition) -> None:
         await self._started[name].wait()
         if condition == "healthy":
-            await wait_healthy(self._daemon, self._ids[name], name)
+            await wait_service_healthy(self._daemon, self._ids[name], name)
         elif condition == "completed":
             await wait_completed(self._daemon, self._ids[name], name)
 

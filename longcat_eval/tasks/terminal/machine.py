@@ -53,9 +53,11 @@ class Machine:
         return self.group.main
 
     def service(self, name: str) -> Sandbox:
-        """A container by its service's name; the agent's without one, or of no such name."""
-        if not name or name not in self.group.others:
+        """A container by its service's name, the agent's without one; `SandboxError` where none runs."""
+        if not name:
             return self.main
+        if name not in self.group.others:
+            raise SandboxError("container_lost", f"the service {name} has no container that runs")
         return self.group.others[name]
 
     async def stop(self) -> None:
@@ -187,7 +189,9 @@ async def _start_composed(
         return await sandboxes.start_composed(project, **how)
 
 
-async def wait_healthy(sandbox: Sandbox, check: Healthcheck, *, user: str = "", workdir: str = "") -> str:
+async def wait_until_passing(
+    sandbox: Sandbox, check: Healthcheck, *, user: str = "", workdir: str = ""
+) -> str:
     """Run a task's own health check until it passes; return why it does not, empty if it does.
 
     The rules are harbor's (`environments/base.py` 0.24.0): failures within `start_period` do not count, of

@@ -5,13 +5,13 @@ Folders and precedences are harbor's (`models/task/`, `trial/`, `environments/do
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec import structs
 
-from longcat_eval.errors import EnvironmentUnusableError
+from longcat_eval.errors import EnvironmentUnusableError, did_you_mean
 from longcat_eval.runners.sandbox.service import Healthcheck, Service
 from longcat_eval.tasks.terminal.digest import folder_digest
 from longcat_eval.tasks.terminal.harbor_config import (
@@ -28,6 +28,7 @@ from longcat_eval.tasks.terminal.harbor_machine import (
     DOCKERFILE,
     MAIN,
     TESTS,
+    Made,
     from_host,
     read_machine,
 )
@@ -61,6 +62,8 @@ class _Reader:
         )
         self._networks()
         steps = [self._step(step) for step in config.steps] or [self._only_step()]
+        artifacts = _artifacts(config.artifacts)
+        self._known_services(machine, artifacts, steps)
         metadata = config.metadata
         return TerminalTask(
             id=self.folder.name,
@@ -75,7 +78,7 @@ class _Reader:
             workdir=environment.workdir or "",
             no_network=environment.mode == "no-network",
             healthcheck=_health(environment.healthcheck),
-            artifacts=_artifacts(config.artifacts),
+            artifacts=artifacts,
             final_only=config.multi_step_reward_strategy == "final",
             difficulty=str(metadata.get("difficulty", "unknown")),
             category=str(metadata.get("category", "")),
@@ -83,6 +86,19 @@ class _Reader:
             compose=machine.compose,
             problems=tuple(dict.fromkeys(self.problems)),
         )
+
+    def _known_services(self, machine: Made, artifacts: Sequence[Artifact], steps: Sequence[Step]) -> None:
+        """What is read from, or run in, a service is of one that the machine has."""
+        asked = [("artifacts", each.service) for each in artifacts]
+        for step in steps:
+            asked += [("artifacts", each.service) for each in step.artifacts]
+            asked += [("verifier.collect", hook.service) for hook in step.verifier.collect]
+        names = dict.fromkeys([MAIN, *(machine.compose.document["services"] if machine.compose else ())])
+        self.problems += [
+            f"{where}: there is no service {name!r}{did_you_mean(name, names)}; there are {', '.join(names)}"
+            for where, name in asked
+            if name and name not in names
+        ]
 
     def _only_step(self) -> Step:
         return self._made(None, self.folder, [self._inside("tests")])

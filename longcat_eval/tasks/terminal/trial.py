@@ -23,7 +23,7 @@ from longcat_eval.tasks.terminal.machine import (
     bounds,
     groups_of,
     start_machine,
-    wait_healthy,
+    wait_until_passing,
 )
 from longcat_eval.tasks.terminal.records import Step, TerminalTask
 from longcat_eval.tasks.terminal.rewards import below
@@ -103,7 +103,7 @@ class Trial:
 
     async def _check_health(self, machine: Machine) -> None:
         if self.task.healthcheck is not None:
-            why = await wait_healthy(machine.main, self.task.healthcheck, user=self.task.user)
+            why = await wait_until_passing(machine.main, self.task.healthcheck, user=self.task.user)
             if why:
                 raise SandboxError("service_unhealthy", f"the task's health check fails: {why}")
 
@@ -145,7 +145,7 @@ class Trial:
                     said = done.output.decode("utf-8", "replace").strip()[-1000:]
                     return f"setup.sh: exit code {done.exit_code}: {said}"
         if step.healthcheck is not None:
-            return await wait_healthy(sandbox, step.healthcheck, user=desk.user, workdir=desk.workdir)
+            return await wait_until_passing(sandbox, step.healthcheck, user=desk.user, workdir=desk.workdir)
         return ""
 
     async def _work(self, step: Step, desk: Desk) -> None:
