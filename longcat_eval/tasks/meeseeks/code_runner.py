@@ -77,7 +77,8 @@ def _names() -> dict[str, Any]:
         safe_builtins,
     )
 
-    plain = (list, dict, set, tuple, enumerate, min, max, sum, any, all, filter, map, reversed, iter, next)
+    plain: tuple[Any, ...] = (list, dict, set, tuple, enumerate, filter, map, reversed, iter, next)
+    plain += (min, max, sum, any, all, sorted)
     hidden = {"id", "setattr", "delattr", "hash", "callable", "_getattr_"}
     return {
         "__builtins__": {

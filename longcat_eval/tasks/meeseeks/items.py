@@ -14,12 +14,11 @@ import msgspec
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.records import Sample
 from longcat_eval.tasks.data_files import Row
+from longcat_eval.tasks.meeseeks.json_reply import UNDEFINED, fields, split_tags
 from longcat_eval.tasks.meeseeks.rules import SCHEMA, known_rule
 
 CODE, FIELD = "#CODE#", "#JSONSCHEMA#"
 """Marks of a part: the extractor writes a program for it; or it is a field of a JSON reply."""
-UNDEFINED = "未定义"
-"""The tag of a sub-question that has none (`src_code/final_stats.py`)."""
 _NUMBER = re.compile(r"\[([\d.]+)\]")
 _MARK = re.compile(r"#[A-Z]+#")
 
@@ -175,11 +174,6 @@ def _check(point: SubQuestion, item: Item) -> None:
     if point.rule.startswith(SCHEMA):
         if item.json_schema is None:
             raise ValueError(f"sub-question {point.point} asks for a JSON schema, and the item has none")
+        list(fields(item.json_schema))
     elif point.part not in item.parts:
         raise ValueError(f"sub-question {point.point} is about part {point.part!r}, which the item has not")
-
-
-def split_tags(text: str) -> tuple[str, ...]:
-    """Split the tags of a sub-question, which `、` or a comma separates."""
-    found = [tag.strip() for tag in re.split("[、,]", text.replace("～", "~"))]
-    return tuple(tag for tag in found if tag) or (UNDEFINED,)

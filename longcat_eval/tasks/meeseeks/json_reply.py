@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from longcat_eval.tasks.meeseeks.items import split_tags
-
 TAG = "能力项"
 JSON_TAG = "JSON"
-LONGEST = 200_000
+UNDEFINED = "未定义"
+"""The tag of a sub-question that has none (`src_code/final_stats.py`)."""
+LONGEST, MOST_STARTS = 200_000, 500
 _FENCE = re.compile(r"```(?:json)?(.*?)```", re.DOTALL)
 _EACH = "[*]"
 
@@ -138,14 +138,23 @@ def read_json(text: str) -> list[Any] | None:
 
 def _scan(text: str) -> list[Any] | None:
     decoder, objects, at = json.JSONDecoder(), [], 0
-    while (found := re.compile(r"[\[{]").search(text, at)) is not None:
+    for _ in range(MOST_STARTS):
+        start = min((i for i in (text.find("{", at), text.find("[", at)) if i >= 0), default=-1)
+        if start < 0:
+            break
         try:
-            value, at = decoder.raw_decode(text, found.start())
+            value, at = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
-            at = found.start() + 1
+            at = start + 1
             continue
         if isinstance(value, list) and any(isinstance(one, dict) for one in value):
             return value
         if isinstance(value, dict):
             objects.append(value)
     return objects or None
+
+
+def split_tags(text: str) -> tuple[str, ...]:
+    """Split the tags of a sub-question, which `、` or a comma separates."""
+    found = [tag.strip() for tag in re.split("[、,]", text.replace("～", "~"))]
+    return tuple(tag for tag in found if tag) or (UNDEFINED,)

@@ -1,0 +1,5 @@
+"""The fixtures of tests of Meeseeks."""
+
+from cli_fixtures import cli, endpoint
+
+__all__ = ["cli", "endpoint"]
