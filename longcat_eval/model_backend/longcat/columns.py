@@ -36,8 +36,7 @@ class Columns:
         self._table = arena.keep(cut.transpose(2, 3)).view(-1, self.width)
         self._rows = torch.arange(len(self._table))
         self._bags = torch.arange(self.count * self.blocks) * self.inputs
-        self._own = self._rows[: self.blocks * self.inputs]
-        self._first = self._rows[: self.inputs]
+        self._one = self._rows[: self.inputs]
 
     def __call__(self, x: Tensor) -> Tensor:
         """A row for each matrix, [count * inputs], to [count * outputs]."""
@@ -45,23 +44,20 @@ class Columns:
 
     def each(self, x: Tensor, chosen: list[int]) -> Tensor:
         """[inputs] times each of the chosen matrices, [k, outputs]."""
-        rows = self._starts(chosen, self.blocks).unsqueeze(1) + self._own
-        weights = x.expand(len(chosen) * self.blocks, -1).reshape(-1)
-        return self._added(rows.view(-1), self._bags[: len(chosen) * self.blocks], weights).view(
-            len(chosen), -1
-        )
+        rows = self._starts(chosen).unsqueeze(1) + self._one
+        weights = x.expand(len(rows), -1).reshape(-1)
+        return self._added(rows.view(-1), self._bags[: len(rows)], weights).view(len(chosen), -1)
 
     def total(self, x: Tensor, chosen: list[int]) -> Tensor:
         """Row i of [k, inputs] times the chosen matrix i, all of it added up: [outputs]."""
-        starts = self._starts(chosen, self.blocks).view(-1, self.blocks)
-        rows = starts.t().unsqueeze(2) + self._first
+        starts = self._starts(chosen).view(-1, self.blocks).t()
+        rows = (starts.unsqueeze(2) + self._one).reshape(-1)
         bags = self._bags[: self.blocks] * len(chosen)
-        return self._added(rows.reshape(-1), bags, x.expand(self.blocks, -1, -1).reshape(-1))
+        return self._added(rows, bags, x.expand(self.blocks, -1, -1).reshape(-1))
 
-    def _starts(self, chosen: list[int], blocks: int) -> Tensor:
+    def _starts(self, chosen: list[int]) -> Tensor:
         """Where each block of the chosen matrices begins in the table, [k * blocks]."""
-        size = blocks * self.inputs
-        return torch.tensor([e * size + b * self.inputs for e in chosen for b in range(blocks)])
+        return torch.tensor([(e * self.blocks + b) * self.inputs for e in chosen for b in range(self.blocks)])
 
     def _repeated(self, x: Tensor, count: int) -> Tensor:
         """Rows of `count` matrices once for each block, flat."""
@@ -71,9 +67,9 @@ class Columns:
 
     def _added(self, rows: Tensor, bags: Tensor, weights: Tensor) -> Tensor:
         """The weighted sums of bags that begin where `bags` says, flat."""
-        added: Tensor = torch._embedding_bag_forward_only(  # type: ignore[attr-defined]
-            self._table, rows, bags, False, 0, False, weights
-        )[0]
+        added: Tensor = torch._embedding_bag_forward_only(self._table, rows, bags, False, 0, False, weights)[
+            0
+        ]
         return added.view(-1)
 
 

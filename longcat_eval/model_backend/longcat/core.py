@@ -147,7 +147,8 @@ class EngineCore:
                 ready += together
                 rows += [last - 1] * len(together)
         if ready:
-            self._draw(ready, logits[torch.tensor(rows, device=logits.device)])
+            all_in_order = rows == list(range(len(logits)))
+            self._draw(ready, logits if all_in_order else logits[torch.tensor(rows, device=logits.device)])
 
     def _fork(self, sequence: Sequence) -> list[Sequence]:
         if not sequence.forks:

@@ -156,6 +156,11 @@ class LongcatLite(nn.Module):
         """Where the word embedding lies."""
         return self.model.embed_tokens.weight.device
 
+    @property
+    def has_one_row(self) -> bool:
+        """Whether steps of one token have weights of their own (`one_row.py`)."""
+        return self._one_row is not None
+
     def new_cache(self, slots: int) -> list[Tensor]:
         """Room for the latents of `slots` tokens, each KV layer where its layer lies."""
         return [

@@ -87,5 +87,5 @@ def rotate(x: Tensor, turns: Tensor) -> Tensor:
 
     transformers moves the pairs apart first; products of queries and keys do not see the order.
     """
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    pairs = torch.view_as_complex(x.float().view(*x.shape[:-1], -1, 2))
     return torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)

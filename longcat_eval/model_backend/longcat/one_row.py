@@ -74,10 +74,8 @@ class RowLayer:
         before = [Norm(norm) for norm in layer.input_layernorm]  # type: ignore[arg-type]
         after = [Norm(norm) for norm in layer.post_attention_layernorm]  # type: ignore[arg-type]
         self.norms = before[0], after[0], before[1], after[1]
-        self.attention = [
-            RowAttention(own, norm, arena) for own, norm in zip(layer.self_attn, before, strict=True)
-        ]  # type: ignore[arg-type]
-        self.mlp = [RowMLP(own, norm, arena) for own, norm in zip(layer.mlps, after, strict=True)]  # type: ignore[arg-type]
+        self.attention = [RowAttention(layer.self_attn[i], before[i], arena) for i in range(2)]  # type: ignore[arg-type]
+        self.mlp = [RowMLP(layer.mlps[i], after[i], arena) for i in range(2)]  # type: ignore[arg-type]
         self.experts = RowMoE(layer.mlp, after[0], arena)
 
     def __call__(self, x: Tensor, turns: Tensor, layout: Layout, first: Tensor, second: Tensor) -> Tensor:
@@ -157,10 +155,10 @@ class RowMoE:
         """A normed [H] to [H]."""
         scores = torch.softmax(self.classify(z), dim=0)
         chosen = torch.topk(scores + self.bias, self.topk, sorted=False).indices
-        pairs = list(zip(chosen.tolist(), scores[chosen].tolist(), strict=True))
+        pairs = list(zip(chosen.tolist(), scores.gather(0, chosen).tolist(), strict=True))
         real = [(e, self.scaling * p) for e, p in pairs if e < self.count]
         identity = self.scaling * sum(p for e, p in pairs if e >= self.count)
-        passed = self.scale * z * identity
+        passed: Tensor = self.scale * z * identity
         if not real:
             return passed
         gate, up = self.gate_up.each(z, [e for e, _ in real]).chunk(2, dim=1)
