@@ -14,8 +14,8 @@ ROLE_SAMPLING = {"user": {"temperature": 0.0}, "judge": {"temperature": 0.0}}
 AGENT_STOPS = ("###STOP###",)
 USER_STOPS = ("###STOP###", "###TRANSFER###", "###OUT-OF-SCOPE###")
 
+EXPERIMENTAL = "experimental: no real judge or user model has been asked with it yet"
 NOTES = (
-    "experimental: not yet run against a real judge",
     "a judge's answer that cannot be read is asked for again, up to `tries` times; the official runner holds "
     "the whole dialogue again, and drops it in the end",
     "addresses of other dialogues are not known to a dialogue; the official runner keeps those of its thread",

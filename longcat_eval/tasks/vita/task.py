@@ -94,7 +94,7 @@ class VitaTask:
             prompt_hash=prompt_hash(prompts.agent, prompts.user, prompts.greeting, tools),
             judges={self.judge.role: self.judge.rules},
         )
-        return Dataset(samples, tasks.place, None, tasks.sha256, tasks.drift)
+        return Dataset(samples, tasks.place, None, tasks.sha256, tasks.drift, remark=official.EXPERIMENTAL)
 
     def reference(self, sample: Sample, repeat: int) -> Mapping[str, Sequence[Message]]:
         """Return the gold orders as calls of the agent, and a judge who is content."""
