@@ -127,6 +127,13 @@ def diff_rules(tasks: Sequence[TaskDiff]) -> Iterable[str]:
             f"the same questions asked again would give the other number, with the noise at its bound"
         )
     for task in tasks:
+        results = [entry.result for entry in (task.base, task.cand) if entry.result is not None]
+        if task.paired and any(result.points for result in results):
+            scores = " and ".join("-" if r.value is None else f"{r.value:.2f}" for r in results)
+            yield (
+                f"{task.task}: compared is each question's share of points, all questions weighing the same; "
+                f"the scores, ratios of sums over them, are {scores}"
+            )
         yield from _unmatched(task)
         yield from _marked(task)
 

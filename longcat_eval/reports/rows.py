@@ -26,12 +26,12 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     ratio. `value` is None while no attempt is valid. `bounds`, the score with all lost attempts wrong and
     with all right, is None where none is lost. `ci_method` names the rule of `statistics.interval`; interval
     and bounds are None where the headline is no mean over questions. Where it is the ratio of two sums,
-    `points` are those, and the interval is that of `statistics.ratio_interval`. `conditions` are what else
-    results must share to be compared (`conditions.conditions`); `errors` are standard errors over new
-    questions of those metrics that are means over right-or-wrong draws (pass@k and the like, maj@k); `means`
-    are plain numbers over attempts, no percentages. `tokens` are (prompt, completion), `cost` is in US
-    dollars and None where a price is unknown, `seconds` sums over attempts, `nulls` replies of judges that
-    could not be read.
+    `points` are those, `ratio` their metrics, and the interval is that of `statistics.ratio_interval`.
+    `conditions` are what else results must share to be compared (`conditions.conditions`); `errors` are
+    standard errors over new questions of those metrics that are means over right-or-wrong draws (pass@k and
+    the like, maj@k); `means` are plain numbers over attempts, no percentages. `tokens` are (prompt,
+    completion), `cost` is in US dollars and None where a price is unknown, `seconds` sums over attempts,
+    `nulls` replies of judges that could not be read.
     """
 
     task: str
@@ -69,6 +69,7 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     scores_sha256: str
     points: tuple[float, float] | None = None
+    ratio: tuple[str, str] | None = None
     nulls: float = 0.0
 
     @property
@@ -146,6 +147,7 @@ def result_row(
         seconds=fsum(row.seconds for row in rows),
         scores_sha256=scores_sha256(rows),
         points=_sums(valid, *aggregate.ratio) if aggregate and aggregate.ratio else None,
+        ratio=aggregate.ratio if aggregate else None,
         nulls=fsum(row.metrics.get(NULLS, 0.0) for row in rows),
     )
 
@@ -235,7 +237,7 @@ def _interval(
     if aggregate is None:
         return None
     if aggregate.ratio is not None:
-        return statistics.ratio_interval(_points(rows, *aggregate.ratio))
+        return statistics.ratio_interval(points_by_question(rows, *aggregate.ratio))
     value = aggregate.metrics.get(aggregate.headline)
     if value is None or abs(value - statistics.avg_at_k(questions)) >= 1e-9:
         return None
@@ -243,7 +245,7 @@ def _interval(
 
 
 def _sums(rows: Sequence[AttemptRow], won: str, of: str) -> tuple[float, float]:
-    points = _points(rows, won, of)
+    points = points_by_question(rows, won, of)
     return fsum(w for w, _ in points), fsum(c for _, c in points)
 
 
@@ -251,7 +253,7 @@ def _is_ratio(aggregate: Aggregate | None) -> bool:
     return aggregate is not None and aggregate.ratio is not None
 
 
-def _points(rows: Sequence[AttemptRow], won: str, of: str) -> list[tuple[float, float]]:
+def points_by_question(rows: Sequence[AttemptRow], won: str, of: str) -> list[tuple[float, float]]:
     """Points won and points there were, by question."""
     points: dict[str, list[tuple[float, float]]] = {}
     for row in rows:

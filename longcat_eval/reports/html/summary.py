@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from longcat_eval.records import OUTCOMES, AttemptRow, Outcome
 from longcat_eval.reports import statistics, texts
 from longcat_eval.reports.notes import FLOORS, short_label
-from longcat_eval.reports.rows import ResultRow, by_question, percent
+from longcat_eval.reports.rows import ResultRow, by_question, percent, points_by_question
 from longcat_eval.reports.table import Cell, Column, Table
 
 if TYPE_CHECKING:
@@ -209,8 +209,11 @@ class Category(NamedTuple):
     high: float
 
 
-def categories(rows: Iterable[AttemptRow]) -> list[Category]:
-    """The groups of one benchmark by name, as avg@k of each; empty where there are fewer than two."""
+def categories(rows: Iterable[AttemptRow], ratio: tuple[str, str] | None = None) -> list[Category]:
+    """The groups of one benchmark by name, as avg@k of each, or as the ratio of two sums of metrics.
+
+    Empty where there are fewer than two.
+    """
     groups: dict[str, list[AttemptRow]] = {}
     for row in rows:
         if row.value is not None and row.outcome.valid:
@@ -220,11 +223,13 @@ def categories(rows: Iterable[AttemptRow]) -> list[Category]:
     found = []
     for name, members in sorted(groups.items()):
         questions = by_question(members)
-        interval = statistics.interval(questions)
-        value = percent(statistics.avg_at_k(questions))
-        found.append(
-            Category(name or "none", len(questions), value, percent(interval.low), percent(interval.high))
-        )
+        interval: statistics.Interval | None = statistics.interval(questions)
+        share = statistics.avg_at_k(questions)
+        if ratio is not None:
+            points = points_by_question(members, *ratio)
+            share, interval = statistics.ratio_metric(points)[0], statistics.ratio_interval(points)
+        ends = (interval.low, interval.high) if interval else (share, share)
+        found.append(Category(name or "none", len(questions), percent(share), *map(percent, ends)))
     return found
 
 
@@ -250,7 +255,7 @@ def run_parts(table: Table, runs: Sequence["RunData"]) -> list[RunPart]:
             for row in table.rows
             if (result := row.cells[index].result) is not None
         ]
-        grouped = [(label, tuple(categories(rows))) for label, _, rows in results]
+        grouped = [(label, tuple(categories(rows, result.ratio))) for label, result, rows in results]
         parts.append(
             RunPart(
                 number,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import fsum
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from longcat_eval.records import Aggregate, AttemptRow, Outcome
@@ -28,9 +29,10 @@ def aggregate_battles(rows: Sequence[AttemptRow]) -> Aggregate:
     anew 100 times as if they were independent, which they are not (two of one question are alike): it is too
     short. `style_equal` is the chance to win against the baseline at its length and markdown.
     """
-    valid = [row for row in rows if row.value is not None and row.metrics.get(OF)]
+    judged = [row for row in rows if row.value is not None]
+    valid = [row for row in judged if row.metrics.get(OF)]
     if not valid:
-        return Aggregate(HEADLINE, {})
+        return Aggregate(HEADLINE, {HEADLINE: fmean(row.value or 0.0 for row in judged)} if judged else {})
     metrics = {HEADLINE: _share(valid)}
     groups = sorted({row.group for row in valid})
     if len(groups) > 1:
