@@ -90,14 +90,14 @@ CARD_TASKS: tuple[str, ...] = (
     "aime24",
     "aime25",
 )
-"""The rows of the model card, in its order; some are not yet part of this version."""
+"""The rows of the model card, in its order."""
 
 
 LM_EVAL = "lm-eval:"
 
 
 def load_task(name: str) -> Task:
-    """Return the task called `name`; `UsageError` if it is unknown or not yet part of this version.
+    """Return the task called `name`; `UsageError` if it is unknown.
 
     `lm-eval:NAME` is lm-eval's task of that name, looked for when it is loaded.
     """
@@ -106,8 +106,6 @@ def load_task(name: str) -> Task:
 
         return named(name)
     if name not in TASKS:
-        if name in CARD_TASKS:
-            raise UsageError(f"task {name!r} is not yet part of this version")
         raise UsageError(f"unknown task {name!r}{did_you_mean(name, TASKS)}: see `longcat-eval tasks list`")
     module, _, maker = TASKS[name].partition(":")
     task: Task = getattr(import_module(module), maker)()

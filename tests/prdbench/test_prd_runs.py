@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from cli_fixtures import Cli, serving
 from loopback import Body
-from toy_project import MENU, PLAN, SOLUTION, metric, write_task
+from toy_project import PLAN, SOLUTION, write_task
 
 from longcat_eval.records import Transcript
 from longcat_eval.runners.store import read_run, read_transcript
@@ -182,20 +182,56 @@ def test_flags_that_do_not_fit(cli: Cli, tasks: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.docker
-def test_a_debug_round_sees_the_marks_and_both_rounds_are_kept(
+def test_a_debug_round_sees_the_marks_and_goes_on_from_the_tree(
     cli: Cli, light_image: str, tasks: Path, tmp_path: Path
 ) -> None:
-    write_task(tasks / "toy", [*PLAN[1:2], metric("9.9 Help", "shell_interaction", (f"{MENU} --help", None))])
-    first = developer(tmp_path / "dev.jsonl", dict(SOLUTION))
-    lines = first.read_text().splitlines()
-    turn = sum('"role": "agent"' in line for line in lines)
-    more = [call(200, "bash", command="cat reports/round1.json; rm src/todo.py"), call(201, "finish")]
-    lines += [
-        json.dumps({"role": "agent", "turn": n, "message": message}) for n, message in enumerate(more, turn)
-    ]
-    lines += [json.dumps({"role": "agent", "turn": n, "message": m}) for n, m in enumerate(more)]
-    first.write_text("\n".join(dict.fromkeys(lines)))
-    ran = cli(
-        *run(tasks, light_image, "--model", f"scripted/{first}", "-o", "r", "--set", "limits.debug_rounds=1")
-    )
+    broken = dict(SOLUTION) | {"src/todo.py": SOLUTION["src/todo.py"].replace("append", "remove")}
+    script = developer(tmp_path / "dev.jsonl", broken)
+    turn = len(broken) + 1
+    mend = "cat reports/round1.json; touch reports/x; ls src; sed -i s/remove/append/ src/todo.py"
+    with script.open("a", encoding="utf-8") as file:
+        for n, message in enumerate([call(200, "bash", command=mend), call(201, "finish")], turn):
+            file.write("\n" + json.dumps({"role": "agent", "turn": n, "message": message}))
+    more = ("--model", f"scripted/{script}", "-o", "r", "--set", "limits.debug_rounds=1")
+    ran = cli(*run(tasks, light_image, *more))
     assert ran.code == 0, ran.out + ran.err
+    [row] = read_run(Path("r")).rows
+    [attempt] = transcripts(Path("r")).values()
+    dev, debug = attempt.artifacts["rounds"]
+    assert [mark["points"] for mark in dev["marks"]] == [2, 2, 2, 2, 0], (
+        "the judge is generous, pytest is not"
+    )
+    assert (row.metrics["dev"], row.value) == (0.8, 1.0)
+    assert (dev["agent"]["steps"], debug["agent"]["steps"]) == (turn, 2)
+    assert debug["tree"]["files"]["src/todo.py"] == SOLUTION["src/todo.py"]
+    told = [str(m["content"]) for c in attempt.calls for m in c.request["messages"] if m["role"] == "tool"]
+    [seen] = [text for text in told if text.startswith("exit code")]
+    assert '"score": 0' in seen
+    assert "cannot touch 'reports/x': Permission denied" in seen
+    assert "README.md" in seen
+
+
+@pytest.mark.slow
+@pytest.mark.docker
+@pytest.mark.data
+def test_the_three_real_tasks_are_replayed(
+    cli: Cli, light_image: str, data_dir: Path, tmp_path: Path
+) -> None:
+    stub = "while True:\n    print('menu')\n    print('chose', input('choice: '))\n"
+    script = developer(tmp_path / "dev.jsonl", {"src/main.py": stub})
+    image = f"longcat-eval/prdbench:*={light_image}"
+    model = ("--model", f"scripted/{script}", "-o", "r", "--plain", "--base-image-map", image)
+    ran = cli("run", "--task", "prdbench", "--data-dir", data_dir, *model)
+    assert ran.code == 0, ran.out + ran.err
+    found = transcripts(Path("r"))
+    assert {name: len(t.artifacts["rounds"][0]["runs"]) for name, t in found.items()} == {
+        "1": 20,
+        "7": 30,
+        "16": 13,
+    }
+    runs = [entry for t in found.values() for entry in t.artifacts["rounds"][0]["runs"]]
+    cases = [case for entry in runs for case in entry.get("cases", ())]
+    assert all(case["end"] in ("exited", "interrupted") for case in cases)
+    typed = [case for case in cases if case.get("given")]
+    assert len(typed) > 30
+    assert all("chose" in case["output"] or "KeyboardInterrupt" in case["output"] for case in typed)

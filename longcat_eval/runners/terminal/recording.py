@@ -42,7 +42,7 @@ class RecordLimits(NamedTuple):
 
     command: float = 120.0
     idle: float = 10.0
-    hungry: float = 2.0
+    hungry: float = 1.0
     grace: float = 3.0
 
 

@@ -89,10 +89,7 @@ class Trial:
         sandbox = await self._start("agent", bounds)
         try:
             await lay_out(sandbox, files, tree, read_only=True)
-            first = prompts.DEBUG if debug else prompts.DEVELOP
-            episode = await run_agent(
-                self.ctx, sandbox, EditProfile(PROJECT), first, agent_limits(self.limits)
-            )
+            episode = await self._work(sandbox, prompts.DEBUG if debug else prompts.DEVELOP)
             try:
                 made = await take_tree(sandbox, self.task.files())
             except SandboxError as error:
@@ -103,6 +100,18 @@ class Trial:
             with suppress(SandboxError):
                 await sandbox.stop()
         return made, episode
+
+    async def _work(self, sandbox: Sandbox, first: str) -> Episode:
+        """One episode; its messages are numbered on from those of the round before."""
+        rounds = self.ctx.transcript().artifacts["rounds"]
+        before = sum(one["agent"]["steps"] for one in rounds)
+        limits = agent_limits(self.limits)
+        limits = limits._replace(steps=limits.steps + before)
+        episode = await run_agent(
+            self.ctx, sandbox, EditProfile(PROJECT), first, limits, Episode(steps=before)
+        )
+        episode.steps -= before
+        return episode
 
     async def _test(self, tree: Tree) -> tuple[list[MetricRun], str]:
         async with self.processors:
