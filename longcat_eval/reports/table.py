@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from longcat_eval.errors import UsageError
+from longcat_eval.reports.foreign.lm_eval_results import FORMAT
 from longcat_eval.reports.foreign.reading import read_foreign, split_compare
 from longcat_eval.reports.foreign.records import ForeignLog, ForeignResult
 from longcat_eval.reports.published import (
@@ -15,6 +16,7 @@ from longcat_eval.reports.published import (
     published_value,
 )
 from longcat_eval.reports.rows import ResultRow, result_rows
+from longcat_eval.tasks.table import LM_EVAL
 
 if TYPE_CHECKING:
     from longcat_eval.runners.store import RunData
@@ -23,6 +25,8 @@ NOT_RUN = "not run"
 NO_SCORE = "no score"
 OTHER = "Other"
 ELSEWHERE = "Only in other tools' results"
+LM_EVAL_NAMES = ("lm-eval", "lm_eval", "lm-evaluation-harness")
+"""What files call lm-eval."""
 MOST_UNMATCHED = 20
 """Rows of one foreign column whose benchmark is none of ours; the note says how many there are."""
 
@@ -117,7 +121,8 @@ def build_table(
     one benchmark in different ways.
     """
     published, foreign = split_compare(compare)
-    models, logs = find_models(published), read_foreign(foreign)
+    models = find_models(published)
+    logs = [_bridged(log, runs) for log in read_foreign(foreign)]
     if not runs and not models and not logs:
         raise UsageError("nothing to report: name a run directory, or published columns with --compare")
     results = [{row.task: row for row in result_rows(run)} for run in runs]
@@ -141,6 +146,18 @@ def build_table(
 def _published_columns(models: Sequence[str]) -> list[Column]:
     known = load_published().models
     return [Column(known[name].label, name, header=known[name].header) for name in models]
+
+
+def _bridged(log: ForeignLog, runs: Sequence["RunData"]) -> ForeignLog:
+    """lm-eval's tasks beside those that a run took from lm-eval under the same name."""
+    asked = {name for run in runs for name in run.manifest.tasks if name.startswith(LM_EVAL)}
+    if not asked or not (log.tool in LM_EVAL_NAMES or FORMAT in log.about):
+        return log
+    found = [
+        result._replace(task=bridged) if (bridged := LM_EVAL + result.name) in asked else result
+        for result in log.results
+    ]
+    return log._replace(results=tuple(found))
 
 
 def _foreign_columns(logs: Sequence[ForeignLog]) -> list[Column]:
@@ -248,7 +265,7 @@ def _foreign_cell(row: PublishedRow, result: ForeignResult | None) -> Cell:
     marks = [Remark("◊")]
     if row.items is not None and result.n is not None and result.n < row.items:
         marks.append(Remark("†", f"{result.n} of {row.items}"))
-    if row.metric and result.label != row.metric:
+    if row.metric not in ("", result.label, result.metric):
         marks.append(Remark("§", f"{result.label} instead of {row.metric}"))
     text = NO_SCORE if result.value is None else f"{result.value:{'.2f' if result.share else '.4g'}}"
     return Cell(text, tuple(marks), foreign=result)

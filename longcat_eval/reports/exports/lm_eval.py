@@ -2,126 +2,80 @@
 
 Sources: lm_eval.loggers.EvaluationTracker and lm_eval.result_schema. A line of samples is a question, whose
 repeats are in `resps` and `filtered_resps`; its metric is their mean. lm-eval's mean and mean_stderr over the
-lines are our score and our standard error over questions.
+lines are our score and our standard error over questions. A bridged task (lm-eval:NAME) has lm-eval's name,
+and the metrics of all its filters.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-import msgspec
-
 from longcat_eval.records import Wire
-from longcat_eval.reports.exports.conversation import Turn, conversation, opening
 from longcat_eval.reports.exports.inspect_log import provenance
+from longcat_eval.reports.exports.lm_eval_samples import (
+    Key,
+    generation,
+    keys,
+    lines,
+    model_folder,
+    stderr,
+)
 from longcat_eval.reports.exports.output import Encoder, replacing
-from longcat_eval.reports.exports.source import TOOL, Attempt, Benchmark, Source, instant
+from longcat_eval.reports.exports.source import TOOL, Benchmark, Source, instant
+from longcat_eval.tasks.table import LM_EVAL
 
-FILTER = "none"
 ABSENT = "N/A"
 BESIDE = re.compile(r"(pass[@^]|maj@|g-pass@|mg-pass@)\d+.*|macro")
 """Our numbers beside the score that are told too; those of groups are not."""
+HASHED = ("doc_hash", "prompt_hash", "target_hash")
 
 
 def export_lm_eval(source: Source, output: Path, encode: Encoder) -> list[Path]:
     """Write into `output`/<model>, as lm-eval does below its --output_path."""
-    folder = output / re.sub(r'["<>:/|\\?*\[\]]+', "__", source.model_id)
+    folder = output / model_folder(source.model_id)
     time = source.started.partition("+")[0].replace(":", "-")
+    named = names(source)
     made, hashes = [], {}
     for benchmark in source.benchmarks:
-        path = folder / f"samples_{benchmark.name.replace('/', '_')}_{time}.jsonl"
+        name = named[benchmark.name]
+        path = folder / f"samples_{re.sub(r'[:/]', '_', name)}_{time}.jsonl"
         whole = sha256()
         with replacing(path) as file:
             for number, question in enumerate(benchmark.questions()):
-                if (line := _sample(source, benchmark, number, question)) is not None:
-                    whole.update("".join(line[f"{what}_hash"] for what in HASHED).encode())
+                for line in lines(source, benchmark, number, question):
+                    whole.update("".join(line[what] for what in HASHED).encode())
                     file.write(encode(line) + b"\n")
-        hashes[benchmark.name] = whole.hexdigest()
+        hashes[name] = whole.hexdigest()
         made.append(path)
     path = folder / f"results_{time}.json"
     with replacing(path) as file:
-        file.write(encode.pretty(_results(source, hashes)))
+        file.write(encode.pretty(_results(source, named, hashes)))
     return [path, *made]
 
 
-HASHED = ("doc", "prompt", "target")
+def names(source: Source) -> dict[str, str]:
+    """What each benchmark is called: a bridged task by lm-eval's name, unless one of ours has it."""
+    ours = {benchmark.name for benchmark in source.benchmarks}
+    plain = {name: name.removeprefix(LM_EVAL) for name in ours}
+    return {name: name if short in ours else short for name, short in plain.items()}
 
 
-def _sample(source: Source, benchmark: Benchmark, number: int, question: list[Attempt]) -> Wire | None:
-    """One line; None for a question without any verdict."""
-    counted = [attempt for attempt in question if attempt.counts]
-    if not counted:
-        return None
-    turns = [conversation(attempt.transcript) for attempt in counted]
-    asked = encoded([_plain(turn) for turn in opening(turns[0])]) if benchmark.texts else ""
-    first = counted[0].row
-    doc = {"id": first.sample, "group": first.group}
-    target = ""
-    metric = _metric(benchmark)
-    return {
-        "doc_id": number,
-        "doc": doc,
-        "target": target,
-        "arguments": {"gen_args_0": {"arg_0": asked, "arg_1": _generation(source, benchmark)}},
-        "resps": [[_last(each) for each in turns]],
-        "filtered_resps": [attempt.row.extracted or "" for attempt in counted],
-        "filter": FILTER,
-        "metrics": [metric],
-        "doc_hash": _hash(encoded(doc)),
-        "prompt_hash": _hash(asked),
-        "target_hash": _hash(target),
-        metric: fmean(attempt.row.value or 0.0 for attempt in counted),
-        "repeats": [attempt.row.repeat for attempt in counted],
-        "repeat_scores": [attempt.row.value for attempt in counted],
-        "outcomes": [attempt.row.outcome.value for attempt in question],
-    }
-
-
-def encoded(record: Any) -> str:
-    """A record as JSON, as a str."""
-    return msgspec.json.encode(record).decode()
-
-
-def _hash(text: str) -> str:
-    return sha256(text.encode(errors="replace")).hexdigest()
-
-
-def _plain(turn: Turn) -> Wire:
-    return {"role": turn.role, "content": turn.text}
-
-
-def _last(turns: list[Turn]) -> str:
-    return next((turn.text for turn in reversed(turns) if turn.completion is not None), "")
-
-
-def _metric(benchmark: Benchmark) -> str:
-    """`acc`, `avg@8`: what stands before the comma of lm-eval's keys."""
-    return benchmark.result.metric.replace(",", ";")
-
-
-def _generation(source: Source, benchmark: Benchmark) -> Wire:
-    agent = source.agent
-    longest = (agent.max_tokens if agent else None) or benchmark.record.protocol.max_tokens
-    return {"until": [], "do_sample": True, "max_gen_toks": longest, **source.sampling}
-
-
-def _results(source: Source, hashes: dict[str, str]) -> Wire:
-    benchmarks = source.benchmarks
+def _results(source: Source, named: Mapping[str, str], hashes: Mapping[str, str]) -> Wire:
+    benchmarks = {named[benchmark.name]: benchmark for benchmark in source.benchmarks}
     started, ended = instant(source.started), instant(source.ended)
-    scored = {each.name: dict(_scores(each)) for each in benchmarks}
+    scored = {name: dict(_scores(name, benchmark)) for name, benchmark in benchmarks.items()}
     return {
         "results": scored,
-        "group_subtasks": {each.name: [] for each in benchmarks},
-        "configs": {each.name: _config(source, each) for each in benchmarks},
-        "versions": {each.name: each.record.protocol.name for each in benchmarks},
+        "group_subtasks": {name: [] for name in benchmarks},
+        "configs": {name: _config(source, name, each) for name, each in benchmarks.items()},
+        "versions": {name: each.record.protocol.name for name, each in benchmarks.items()},
         "n-shot": {},
-        "higher_is_better": {each.name: _higher(each, scored[each.name]) for each in benchmarks},
+        "higher_is_better": {name: _higher(each, scored[name]) for name, each in benchmarks.items()},
         "n-samples": {
-            each.name: {"original": each.record.dataset.items, "effective": _effective(each)}
-            for each in benchmarks
+            name: {"original": each.record.dataset.items, "effective": _effective(each)}
+            for name, each in benchmarks.items()
         },
         "config": {
             "model": TOOL,
@@ -139,7 +93,7 @@ def _results(source: Source, hashes: dict[str, str]) -> Wire:
         "task_hashes": hashes,
         "model_source": TOOL,
         "model_name": source.model_id,
-        "model_name_sanitized": re.sub(r'["<>:/|\\?*\[\]]+', "__", source.model_id),
+        "model_name_sanitized": model_folder(source.model_id),
         "system_instruction": None,
         "system_instruction_sha": None,
         "fewshot_as_multiturn": None,
@@ -151,23 +105,31 @@ def _results(source: Source, hashes: dict[str, str]) -> Wire:
     }
 
 
-def _scores(benchmark: Benchmark) -> Iterator[tuple[str, Any]]:
-    yield "alias", benchmark.name
-    yield "name", benchmark.name
+def _scores(name: str, benchmark: Benchmark) -> Iterator[tuple[str, Any]]:
+    """The keys of lm-eval's results: every value followed by its standard error."""
+    yield "alias", name
+    yield "name", name
     yield "sample_len", _effective(benchmark)
-    if benchmark.value is not None:
-        metric = _metric(benchmark)
-        yield f"{metric},{FILTER}", benchmark.value
-        yield f"{metric}_stderr,{FILTER}", ABSENT if benchmark.stderr is None else benchmark.stderr
-        for name, value in benchmark.result.metrics.items():
-            if BESIDE.fullmatch(name) and name != metric:
-                yield f"{name},{FILTER}", value / 100
-                yield f"{name}_stderr,{FILTER}", ABSENT
+    if benchmark.value is None:
+        return
+    headline, *others = keys(benchmark)
+    yield from _pair(headline, benchmark.value, benchmark.stderr)
+    for key in others:
+        yield from _pair(key, benchmark.result.metrics[str(key)] / 100, stderr(benchmark, key))
+    for beside, value in benchmark.result.metrics.items():
+        if BESIDE.fullmatch(beside) and beside != headline.metric:
+            error = benchmark.result.errors.get(beside)
+            yield from _pair(Key(beside), value / 100, None if error is None else error / 100)
+
+
+def _pair(key: Key, value: float, error: float | None) -> Iterator[tuple[str, Any]]:
+    yield str(key), value
+    yield key.stderr, ABSENT if error is None else error
 
 
 def _higher(benchmark: Benchmark, scored: Wire) -> dict[str, bool]:
-    names = (key.partition(",")[0] for key in scored if "," in key)
-    return {name: not benchmark.lower_is_better for name in names if not name.endswith("_stderr")}
+    named = (key.partition(",")[0] for key in scored if "," in key)
+    return {name: not benchmark.lower_is_better for name in named if not name.endswith("_stderr")}
 
 
 def _effective(benchmark: Benchmark) -> int:
@@ -175,20 +137,19 @@ def _effective(benchmark: Benchmark) -> int:
     return len({row.sample for row in benchmark.rows if row.value is not None and row.outcome.valid})
 
 
-def _config(source: Source, benchmark: Benchmark) -> Wire:
+def _config(source: Source, name: str, benchmark: Benchmark) -> Wire:
     record = benchmark.record
     rule = "mean" if benchmark.is_mean else benchmark.result.headline
-    metric = {
-        "metric": _metric(benchmark),
-        "aggregation": rule,
-        "higher_is_better": not benchmark.lower_is_better,
-    }
+    metrics = dict.fromkeys(key.metric for key in keys(benchmark))
     return {
-        "task": benchmark.name,
+        "task": name,
         "dataset_path": benchmark.hub_repo or benchmark.name,
         "output_type": "generate_until",
         "repeats": record.repeats,
-        "generation_kwargs": _generation(source, benchmark),
-        "metric_list": [metric],
+        "generation_kwargs": generation(source, benchmark),
+        "metric_list": [
+            {"metric": metric, "aggregation": rule, "higher_is_better": not benchmark.lower_is_better}
+            for metric in metrics
+        ],
         "metadata": {"version": record.protocol.name, TOOL: provenance(source, benchmark)},
     }

@@ -16,6 +16,8 @@ from longcat_eval.reports.foreign.records import ForeignLog, ForeignResult, day,
 TOOL, PATTERN = "lm-eval", "results*.json"
 FIRST = ("exact_match", "acc", "prompt_level_strict_acc")
 """Metrics that are the score, where a task has several."""
+FORMAT = "read from lm-eval's format"
+"""Said of what lm-eval did not make."""
 NOT_METRICS = ("alias", "name", "sample_len", "sample_count", "samples", " ")
 
 
@@ -71,7 +73,7 @@ def _tool(found: _Results) -> str:
 def _log(path: Path, model: str, tool: str, tasks: list[tuple[Path, _Results, ForeignResult]]) -> ForeignLog:
     _, last, _ = tasks[-1]
     version = last.longcat_eval_version if tool != TOOL else last.lm_eval_version
-    about = ["read from lm-eval's format"] if tool != TOOL else []
+    about = [FORMAT] if tool != TOOL else []
     about += [f"backend {last.model_source}"] if tool == TOOL and last.model_source else []
     about += [f"commit {last.git_hash}"] if last.git_hash else []
     files = {file for file, _, _ in tasks}
