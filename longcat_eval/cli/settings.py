@@ -46,8 +46,9 @@ class RunSettings:
         None,
         "--agent",
         WHAT,
-        "The agent of SWE-Bench (bash, edit, bash-text) or of TerminalBench (terminus-2, terminus-2-xml, "
-        "terminus-1, bash, bash-text, and without a model oracle and empty); the first is the default.",
+        "The agent of SWE-Bench (bash, edit, bash-text), of TerminalBench (terminus-2, terminus-2-xml, "
+        "terminus-1, bash, bash-text) or of PRDBench (edit), and of the last two without a model oracle and "
+        "empty; the first is the default.",
     )
     prompt_source: Literal["own", "installed", "terminal-bench", "harbor"] = setting(
         "own",
@@ -136,14 +137,15 @@ class RunSettings:
         None,
         "--dataset",
         DATA,
-        "A file of rows (parquet, JSON, JSONL) instead of the benchmark's own; for TerminalBench a folder of "
-        "tasks, or terminal-bench-core@0.1.1.",
+        "A file of rows (parquet, JSON, JSONL) instead of the benchmark's own; for TerminalBench and PRDBench a "
+        "folder of tasks, or terminal-bench-core@0.1.1.",
     )
     base_image_map: list[str] = setting(
         [],
         "--base-image-map",
         DATA,
-        "from=to: build TerminalBench's images on another base, such as a mirror's (a * ends both).",
+        "from=to: build TerminalBench's images on another base, such as a mirror's, or take another image for "
+        "PRDBench's (a * ends both).",
     )
     compose: Literal["native", "cli"] = setting(
         "native",

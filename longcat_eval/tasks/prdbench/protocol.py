@@ -22,7 +22,8 @@ LIMITS = {
     "memory_gib": 4.0,
     "disk_gib": 8.0,
 }
-TYPICAL_METRICS = 25.2
+TYPICAL_QUESTIONS = 17.0
+"""Of 25 metrics, 17 are no unit tests."""
 
 NOTES = (
     "strict (the value): points over twice the plan's length, a metric without a mark counts 0; "
@@ -56,7 +57,7 @@ def prd_protocol(agent: str, image: str) -> TaskProtocol:
         notes=NOTES,
         tools=asked,
         typical_tokens=30_000 if asked else 0,
-        typical_requests={"agent": 50.0 if asked else 0.0, JUDGE.role: TYPICAL_METRICS},
+        typical_requests={"agent": 50.0 if asked else 0.0, JUDGE.role: TYPICAL_QUESTIONS},
     )
 
 
