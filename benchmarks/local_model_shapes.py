@@ -1,7 +1,7 @@
 """Models of LongCat-Flash-Lite's proportions that fit here: ours, and transformers' with the same weights."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,26 @@ class TheirStep:
     def __call__(self) -> None:
         logits = self.model(self.tokens, past_key_values=self.cache, use_cache=True).logits
         self.tokens = logits[:, -1:].argmax(-1)
+
+    def products(self) -> Callable[[], None]:
+        """The matrix products of a step alone, on the rows that it had."""
+        calls: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+        def note(module: Any, given: tuple[torch.Tensor, ...], result: torch.Tensor) -> None:
+            calls.append((given[0], module.weight))
+
+        linear = [part for part in self.model.modules() if isinstance(part, torch.nn.Linear)]
+        hooks = [part.register_forward_hook(note) for part in linear]
+        self()
+        for hook in hooks:
+            hook.remove()
+
+        @torch.inference_mode()
+        def again() -> None:
+            for x, weight in calls:
+                torch.nn.functional.linear(x, weight)
+
+        return again
 
     def close(self) -> None:
         del self.cache

@@ -1,6 +1,6 @@
 """The local model on this CPU beside transformers' own `longcat_flash`: same weights, same run, one thread.
 
-python benchmarks/local_model_speed.py [--shape 40M|300M] [--only batch-1|batch-32|long|mixed]
+python benchmarks/local_model_speed.py [--shape 40M|300M] [--only batch-1 batch-32 long mixed]
 """
 
 import argparse
@@ -8,6 +8,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from figures import Figure, figures_table
@@ -27,28 +28,38 @@ MIXED_NEW = (16, 512)
 MIXED_PROMPT = (8, 128)
 
 
-def steps(pair: Pair, batch: int, context: int, rounds: int) -> tuple[float, float]:
-    """Median CPU seconds of a decode step, ours and theirs, in turns so that both see the same machine."""
+class Seconds(NamedTuple):
+    """Median CPU seconds of a decode step of either, and of the matrix products of theirs alone."""
+
+    ours: float
+    theirs: float
+    their_products: float
+
+
+def steps(pair: Pair, batch: int, context: int, rounds: int) -> Seconds:
+    """All three in turns, so that each sees the same machine."""
     calls = max(1, round(16 / batch)) if context < LONG else 1
     ours, theirs = pair.our_step(batch, context), pair.their_step(batch, context)
-    found: tuple[list[float], list[float]] = ([], [])
+    work = (ours, theirs, theirs.products())
+    found: tuple[list[float], ...] = ([], [], [])
     for _ in range(rounds):
-        for step, seconds in zip((ours, theirs), found, strict=True):
+        for step, seconds in zip(work, found, strict=True):
             step()
             seconds += [cpu_seconds(step, 1) for _ in range(calls)]
     ours.close()
     theirs.close()
-    return statistics.median(found[0]), statistics.median(found[1])
+    return Seconds(*map(statistics.median, found))
 
 
 def stepping(pair: Pair, shape: str, case: str, batch: int, context: int, rounds: int) -> list[Figure]:
-    ours, theirs = steps(pair, batch, context, rounds)
+    ours, theirs, products = steps(pair, batch, context, rounds)
     bound = demand(pair.config, batch, context).seconds(machine(pair.config, batch))
     note = f"{batch / ours:,.0f} against {batch / theirs:,.0f} tokens per CPU second"
     name = f"{shape}, batch {batch} at {context:,} tokens"
     return [
         Figure(name, theirs / ours, "x in-tree", TARGETS[case], at_least=True, note=note),
         Figure("  share of the bound", 100 * bound / ours, "%", note=f"in-tree {100 * bound / theirs:.0f} %"),
+        Figure("  products alone, in-tree", 100 * products / theirs, "% of its step"),
     ]
 
 
@@ -94,7 +105,7 @@ def cache_size(pair: Pair, shape: str) -> Figure:
     )
 
 
-def measured(shape: str, only: str | None, rounds: int) -> list[Figure]:
+def measured(shape: str, only: list[str] | None, rounds: int) -> list[Figure]:
     long_batch = LONG_BATCH[shape]
     pair = Pair(SHAPES[shape], EngineOptions(kv_tokens=long_batch * (LONG + 64)))
     print(f"{shape}: {pair.parameters / 1e6:,.1f}M parameters without n-gram tables", flush=True)
@@ -106,16 +117,17 @@ def measured(shape: str, only: str | None, rounds: int) -> list[Figure]:
     }
     figures = [cache_size(pair, shape)]
     for case, measure in cases.items():
-        if only in (None, case):
-            figures += measure()
-            print(f"  {case}: {figures[-2].value:.2f} x, {figures[-2].note}", flush=True)
+        if only is None or case in only:
+            found = measure()
+            print(f"  {case}: {found[0].value:.2f} x, {found[0].note}", flush=True)
+            figures += found
     return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The local model beside transformers' longcat_flash.")
     parser.add_argument("--shape", choices=list(SHAPES), help="one shape alone")
-    parser.add_argument("--only", choices=list(TARGETS), help="one case alone")
+    parser.add_argument("--only", choices=list(TARGETS), nargs="+", help="some cases alone")
     parser.add_argument("--rounds", type=int, default=9, help="measurements of a step; medians count")
     options = parser.parse_args()
     torch.set_num_threads(1)
