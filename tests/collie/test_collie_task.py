@@ -1,10 +1,10 @@
 """COLLIE as a task: from the file to a score, on ours and on the official references."""
 
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from cli_fixtures import Cli
 from fake_context import FakeContext, row, run_attempt
 from made_up_collie import groups, pickled, trees
@@ -13,17 +13,21 @@ from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.protocols import DataOptions, ModelError, WorkerError
 from longcat_eval.records import Completion, Message, Outcome, Sample
 from longcat_eval.runners.store import read_run
-from longcat_eval.runners.workers import WorkerPool
 from longcat_eval.tasks.collie.constraints import check
 from longcat_eval.tasks.collie.task import CollieTask
 
 
-@pytest_asyncio.fixture
-async def workers():
-    """One worker process."""
-    pool = WorkerPool(1)
-    yield pool
-    await pool.close()
+class Here:
+    """Stands for worker processes: the call is made in this one."""
+
+    async def call(self, function: str, *args: object, seconds: float | None = None) -> object:
+        module, _, name = function.partition(":")
+        return getattr(import_module(module), name)(*args)
+
+
+@pytest.fixture
+def workers() -> Here:
+    return Here()
 
 
 @pytest.fixture
@@ -86,7 +90,7 @@ async def test_verdicts(
     value: float,
     task: CollieTask,
     root: Path,
-    workers: WorkerPool,
+    workers: Here,
 ) -> None:
     context = FakeContext(reply, finish, workers=workers)
     _, score = await run_attempt(task, item(root, "c07"), context)
@@ -122,7 +126,7 @@ async def test_a_failing_server_is_no_verdict(task: CollieTask, root: Path) -> N
         await run_attempt(task, item(root, "c07"), FakeContext(error))
 
 
-async def test_macro_is_over_kinds(task: CollieTask, root: Path, workers: WorkerPool) -> None:
+async def test_macro_is_over_kinds(task: CollieTask, root: Path, workers: Here) -> None:
     rows = []
     for place, (kind, reply) in enumerate([("c07", "Ducks home."), ("c07", "No."), ("c12", "No.")]):
         sample = item(root, kind)
@@ -151,11 +155,15 @@ MISSES = {
 def test_the_official_references_are_judged_as_by_the_official_checker(data_dir: Path, punkt: Path) -> None:
     samples = CollieTask().load(DataOptions(data_dir)).samples
     misses: Counter[str] = Counter()
+    failing: set[str] = set()
     for sample in samples:
         constraint, targets, text = (sample.fields[name] for name in ("constraint", "targets", "example"))
-        misses[sample.id.partition("/")[0]] += not check(constraint, targets, text, str(punkt))
+        holds = check(constraint, targets, text, str(punkt))
+        misses[sample.id.partition("/")[0]] += not holds
+        failing |= set() if holds else {sample.id}
     assert (len(samples), len(misses), len({s.group for s in samples})) == (2080, 33, 13)
     assert +misses == MISSES
+    assert failing == CollieTask().load(DataOptions(data_dir)).gold_fails
     assert sum(MISSES.values()) == 20
 
 

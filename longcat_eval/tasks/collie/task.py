@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
+from msgspec import structs
+
 from longcat_eval.protocols import AttemptContext, DataOptions, WorkerError
 from longcat_eval.records import (
     Aggregate,
@@ -50,6 +52,16 @@ DATA = DatasetSpec(
 )
 
 
+GOLD_FAILS = frozenset(
+    {
+        *(f"ccnews_c09/{place:03}" for place in (23, 28, 40, 53, 55, 57, 58, 67, 77)),
+        *("ccnews_c10/094", "ccnews_c12/033", "ccnews_c12/064", "ccnews_c14/000", "ccnews_c14/046"),
+        *("ccnews_c14/072", "guten_c10/045", "wiki_c05/061", "wiki_c05/086", "wiki_c10/026", "wiki_c12/070"),
+    }
+)
+"""The references that the official checker does not accept either, with NLTK 3.10 (specs/qa.md §2.5)."""
+
+
 class CollieTask:
     """Implements `protocols.Task`."""
 
@@ -72,7 +84,8 @@ class CollieTask:
     def load(self, options: DataOptions) -> Dataset:
         """Return the checked samples; `EnvironmentUnusableError` also where NLTK or its model is absent."""
         self._nltk_data = str(find_punkt())
-        return load_dataset(DATA, options)
+        dataset = load_dataset(DATA, options)
+        return dataset if dataset.drift else structs.replace(dataset, gold_fails=GOLD_FAILS)
 
     def reference(self, sample: Sample, repeat: int) -> Mapping[str, Sequence[Message]]:
         """Return the text from which the constraint was taken: 20 of the 2,080 do not satisfy it."""
