@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import msgspec
+
 from longcat_eval.records import Completion, Transcript, Usage, Wire
 
 KNOWN_ROLES = ("system", "user", "assistant", "tool")
@@ -36,22 +38,37 @@ def _part(part: object) -> str:
 
 
 def conversation(transcript: Transcript | None, role: str = "agent") -> list[Turn]:
-    """What a role was told and replied, each message once, in the order it came.
+    """What a role was told and replied, in the order it came.
 
-    A call tells what the role's call before did not hold (`Call.shared`), less the echo of its own reply.
+    A call adds what the role's call before did not hold (`Call.shared`), less the echo of its own reply.
+    Where an agent has rebuilt its context, so that nothing is shared, it adds what was not told yet. A text
+    that was asked without a chat (`prompt`) is a user's message.
     """
     turns: list[Turn] = []
+    told: set[bytes] = set()
+    counted = 0
     before: Wire | None = None
     for call in transcript.calls if transcript is not None else ():
         if call.role != role:
             continue
-        messages: list[Wire] = call.request.get("messages") or []
+        messages = _asked(call.request)
         if before is not None and call.shared and messages and messages[0] == before:
             messages = messages[1:]
+        elif before is not None and not call.shared:
+            told |= {msgspec.json.encode(turn.message) for turn in turns[counted:]}
+            counted = len(turns)
+            messages = [message for message in messages if msgspec.json.encode(message) not in told]
         turns += [Turn(message) for message in messages]
         before = call.completion.message.wire()
         turns.append(Turn(before, call.completion))
     return turns
+
+
+def _asked(request: Wire) -> list[Wire]:
+    messages: list[Wire] = request.get("messages") or []
+    if not messages and "prompt" in request:
+        return [{"role": "user", "content": request["prompt"]}]
+    return messages
 
 
 def opening(turns: list[Turn]) -> list[Turn]:
