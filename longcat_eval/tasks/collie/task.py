@@ -36,6 +36,8 @@ from longcat_eval.tasks.punkt import KNOWN, find_punkt
 from longcat_eval.tasks.replies import ended_early, visible_text, without_answer
 
 MAX_TOKENS = 32_768
+SECONDS = 60.0
+"""Of the checker; its first call in a worker reads NLTK and the sentence model."""
 CHECK = "longcat_eval.tasks.collie.constraints:check"
 
 DATA = DatasetSpec(
@@ -106,7 +108,7 @@ class CollieTask:
             return without_answer(reply, "blank")
         constraint, targets = sample.fields["constraint"], sample.fields["targets"]
         try:
-            holds = await ctx.workers.call(CHECK, constraint, targets, text, self._nltk_data)
+            holds = await ctx.workers.call(CHECK, constraint, targets, text, self._nltk_data, seconds=SECONDS)
         except WorkerError as error:
             if error.reason == "error":
                 return Score(None, Outcome.HARNESS_ERROR, "grader_error")

@@ -21,6 +21,8 @@ from longcat_eval.tasks.prompts import prompt_hash
 EXTRACTOR, SCORER = "extractor", "scorer"
 MAX_TOKENS = 8_096
 """Of a judge's reply, as the official code asks for."""
+SECONDS = 60.0
+"""Of a rule, a schema or a program; the first call in a worker reads dictionaries."""
 WHOLE = "ALL"
 _PACKAGE = "longcat_eval.tasks.meeseeks"
 _VERDICT = re.compile("判断[:：]\\s*([是否])")
@@ -141,7 +143,7 @@ class Judging:
     async def _call(self, function: str, at_limit: Any, *arguments: Any) -> Any:
         """Run in a worker; `at_limit` stands for what breaks a limit there, a broken worker is our error."""
         try:
-            return await self.ctx.workers.call(f"{_PACKAGE}.{function}", *arguments)
+            return await self.ctx.workers.call(f"{_PACKAGE}.{function}", *arguments, seconds=SECONDS)
         except WorkerError as error:
             if error.reason == "error":
                 raise
