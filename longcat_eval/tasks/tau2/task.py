@@ -33,7 +33,7 @@ from longcat_eval.tasks.prompts import prompt_hash
 from longcat_eval.tasks.tau2.domain import Domain
 from longcat_eval.tasks.tau2.gold import gold_scripts, idle_scripts
 from longcat_eval.tasks.tau2.grading import Grader, Verdict
-from longcat_eval.tasks.tau2.protocol import IDLE_PASSES, NOTES, V0_2, stop_of, trial_seed
+from longcat_eval.tasks.tau2.protocol import BASE, FULL, IDLE_PASSES, NOTES, V0_2, stop_of, trial_seed
 from longcat_eval.tasks.tau2.source import check_files, find_source
 
 GRADER = "tau2-live-state/1"
@@ -45,7 +45,7 @@ MEANS = ("steps", "tool_calls", "tool_errors")
 class Tau2Task:
     """One domain and split; implements `protocols.Task` and `protocols.Conversational`."""
 
-    def __init__(self, name: str, domain: str, *, split: str = "base", requests: Mapping[str, float]) -> None:
+    def __init__(self, name: str, domain: str, *, split: str = BASE, requests: Mapping[str, float]) -> None:
         self.name, self.domain_name, self.split = name, domain, split
         self.needs = frozenset({"chat", "tools"})
         self.floors: Mapping[str, float] = {}
@@ -102,14 +102,17 @@ class Tau2Task:
         texts = (*self._domain.prompts, self._domain.policy, self._domain.guidelines)
         tools = msgspec.json.encode([self._domain.agent_tools, self._domain.user_tools]).decode()
         self.protocol = structs.replace(self.protocol, prompt_hash=prompt_hash(*texts, tools))
-        passed = IDLE_PASSES.get(self.domain_name) if self.split == "base" and not drift else None
+        passed = None if drift else IDLE_PASSES.get((self.domain_name, self.split))
+        passed_by = {} if passed is None else {"null": passed}
+        if passed is not None and self.split == BASE:
+            passed_by["transfer"] = passed | transfer_passes(raw)
         return Dataset(
             [Sample(task["id"], task, group_of(task["id"])) for task in raw],
             source.version,
             None,
             sha256,
             drift,
-            passed_by={} if passed is None else {"null": passed, "transfer": passed | transfer_passes(raw)},
+            passed_by=passed_by,
         )
 
     def reference(self, sample: Sample, repeat: int) -> Mapping[str, Sequence[Message]]:
@@ -255,5 +258,5 @@ tau2_airline = partial(Tau2Task, "tau2-airline", "airline", requests={"agent": 1
 tau2_retail = partial(Tau2Task, "tau2-retail", "retail", requests={"agent": 15, "user": 7})
 tau2_telecom = partial(Tau2Task, "tau2-telecom", "telecom", requests={"agent": 20, "user": 30})
 tau2_telecom_full = partial(
-    Tau2Task, "tau2-telecom-full", "telecom", split="full", requests={"agent": 20, "user": 30}
+    Tau2Task, "tau2-telecom-full", "telecom", split=FULL, requests={"agent": 20, "user": 30}
 )
