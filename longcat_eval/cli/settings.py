@@ -205,7 +205,10 @@ class RunSettings:
         None, "--output,-o", OUTPUT, "The run directory; an existing one is resumed. Default: runs/…"
     )
     compare: str | None = setting(
-        None, "--compare", OUTPUT, "Published columns beside ours: kimi,qwen3-next,gemini,longcat."
+        None,
+        "--compare",
+        OUTPUT,
+        "Columns beside ours: kimi,qwen3-next,gemini,longcat, inspect:PATH, lm-eval:PATH, eee:PATH.",
     )
     plain: bool = setting(False, "--plain", OUTPUT, "Plain lines instead of the live display.")
 
