@@ -188,6 +188,8 @@ async def test_every_telecom_task_is_solved_by_its_gold_actions(tau2_source: Tau
     assert len(loaded.samples) == 2285
     scores = await run_scripted(loaded.task, loaded.samples, lambda sample: gold_scripts(sample.fields))
     assert [s for s, score in scores.items() if score.value != 1.0] == []
+    scores = await run_scripted(loaded.task, loaded.samples, lambda sample: idle_scripts())
+    assert loaded.passed_by == {"null": {s for s, score in scores.items() if score.value}} == {"null": set()}
 
 
 def test_what_this_version_cannot_judge_is_refused(tau2_source: Tau2Source) -> None:
