@@ -137,15 +137,15 @@ class RunSettings:
         None,
         "--dataset",
         DATA,
-        "A file of rows (parquet, JSON, JSONL) instead of the benchmark's own; for TerminalBench and PRDBench a "
-        "folder of tasks, or terminal-bench-core@0.1.1.",
+        "A file of rows (parquet, JSON, JSONL) instead of the benchmark's own; for TerminalBench and "
+        "PRDBench a folder of tasks, or terminal-bench-core@0.1.1.",
     )
     base_image_map: list[str] = setting(
         [],
         "--base-image-map",
         DATA,
-        "from=to: build TerminalBench's images on another base, such as a mirror's, or take another image for "
-        "PRDBench's (a * ends both).",
+        "from=to: build TerminalBench's images on another base, such as a mirror's, or take another "
+        "image for PRDBench's (a * ends both).",
     )
     compose: Literal["native", "cli"] = setting(
         "native",

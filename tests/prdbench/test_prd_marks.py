@@ -90,7 +90,7 @@ async def judged(
 ) -> tuple[Score, Judged, Transcript]:
     """The score of an attempt with these runs, by that judge."""
     judge = Judged(says)
-    protocol = prd_protocol("edit", "image")
+    protocol = prd_protocol("edit")
     context = Context(
         AttemptKey("prdbench", "toy"), {"judge": Role(judge, "j")}, protocol, 0, NoWorkers(), lambda *_: None
     )

@@ -4,7 +4,7 @@ from longcat_eval.records import TaskProtocol, Wire
 from longcat_eval.runners.agent.edit_profile import EditProfile
 from longcat_eval.runners.agent.limits import protocol_limits
 from longcat_eval.tasks.prdbench import prompts
-from longcat_eval.tasks.prdbench.image import PROJECT
+from longcat_eval.tasks.prdbench.image import PROJECT, image_name
 from longcat_eval.tasks.prdbench.marks import JUDGE, TEMPERATURE
 from longcat_eval.tasks.prompts import prompt_hash
 
@@ -38,18 +38,18 @@ NOTES = (
 )
 
 
-def prd_protocol(agent: str, image: str) -> TaskProtocol:
-    """The protocol of an agent at work in projects on `image`."""
+def prd_protocol(agent: str, image: str = "") -> TaskProtocol:
+    """The protocol of an agent at work in projects, on `image` where that is not the declared one."""
     profile = EditProfile(PROJECT)
     asked = agent not in (ORACLE, EMPTY)
     texts = (*profile.texts, prompts.DEVELOP, prompts.DEBUG) if asked else ()
     return TaskProtocol(
-        name=f"prdbench/{agent}/{profile.version if asked else 1}",
+        name=f"prdbench/{agent}/{profile.version if asked else 1}{f' on {image}' if image else ''}",
         repeats=1,
         metric="strict",
         max_tokens=MAX_TOKENS,
         prompt_hash=prompt_hash(*texts),
-        grader=f"{GRADER} on {image}",
+        grader=f"{GRADER} on {image_name()}",
         roles=("agent", JUDGE.role),
         judges={JUDGE.role: JUDGE.rules},
         role_sampling={JUDGE.role: {"temperature": TEMPERATURE}},

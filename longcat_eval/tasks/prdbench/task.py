@@ -60,7 +60,7 @@ class PrdBench:
     def use_agent(self, name: str, prompts: str = "own") -> None:
         """Choose the developer: the profile edit, or who needs no model."""
         self.agent = name
-        self.protocol: TaskProtocol = prd_protocol(name, self.image)
+        self.protocol: TaskProtocol = prd_protocol(name)
         self.needs = frozenset({"chat", "tools"} if self.protocol.tools else {"chat"})
 
     def load(self, options: DataOptions) -> Dataset:
@@ -70,8 +70,8 @@ class PrdBench:
             raise UsageError(f"limits.debug_rounds={rounds:g}: PRDBench has one DEBUG round or none")
         image = mapped(image_name(), options.base_images)
         if image is not None:
-            grader = self.protocol.grader.replace(self.image, image)
-            self.image, self.protocol = image, structs.replace(self.protocol, grader=grader)
+            name = prd_protocol(self.agent, image).name
+            self.image, self.protocol = image, structs.replace(self.protocol, name=name)
         self._loaded = load_tasks(options)
         return structs.replace(self._loaded.dataset, remark=remark(self._loaded.tasks))
 
