@@ -61,12 +61,16 @@ class Job(NamedTuple):
 
 
 class Environment(NamedTuple):
-    """The pinned packages of a tool, in a folder of their own; `version` is the Python they work with."""
+    """The pinned packages of a tool, in a folder of their own; `version` is the Python they work with.
+
+    `bare` are installed without what they declare.
+    """
 
     name: str
     folder: str
     packages: tuple[str, ...]
     version: str | None = None
+    bare: tuple[str, ...] = ()
 
     @property
     def home(self) -> Path:
@@ -89,7 +93,7 @@ class Environment(NamedTuple):
 
     @property
     def pins(self) -> str:
-        return "\n".join(self.packages) + "\n"
+        return "\n".join((*self.packages, *self.bare)) + "\n"
 
 
 class Peer(NamedTuple):
@@ -193,6 +197,15 @@ MLX = Environment("mlx-lm 0.32.2", "mlx-lm", ("mlx[cpu]==0.32.4", "mlx-lm==0.32.
 """Another implementation of the model; it is given no `Job`, `longcat_mlx_peer.py` computes with it."""
 
 
+COLLIE = Environment(
+    "collie-bench 0.1.0",
+    "collie",
+    ("nltk==3.10.4", "rich==14.1.0"),
+    bare=("collie-bench==0.1.0",),
+)
+"""The official checker without its extractors and models; `collie_official.py` runs it."""
+
+
 def make_environment(environment: Environment) -> None:
     """Install the pinned packages unless the same ones are already there."""
     if environment.ready:
@@ -204,6 +217,8 @@ def make_environment(environment: Environment) -> None:
     subprocess.run([python(environment.version), "-m", "venv", "--clear", environment.home], check=True)
     pip = [str(environment.bin / "python"), "-m", "pip", "install", "-q"]
     subprocess.run([*pip, *environment.packages], check=True)
+    if environment.bare:
+        subprocess.run([*pip, "--no-deps", *environment.bare], check=True)
     (environment.home / READY).write_text(environment.pins)
 
 
@@ -220,7 +235,7 @@ def main() -> None:
     options = parser.parse_args()
     environments = [
         *(peer.environment for peer in PEERS),
-        *(TAU2, SWEBENCH, MINI_SWE_AGENT, TERMINAL_BENCH, HARBOR, EVERY_EVAL_EVER, MLX),
+        *(TAU2, SWEBENCH, MINI_SWE_AGENT, TERMINAL_BENCH, HARBOR, EVERY_EVAL_EVER, MLX, COLLIE),
     ]
     if options.make_environments:
         for environment in environments:
