@@ -1,6 +1,8 @@
 """The official checker of COLLIE on cases of JSON: run by the Python of its own environment (see peers.py).
 
-python collie_official.py NLTK_DATA < cases.jsonl      (a line: [constraint, targets, text]) prints 0 or 1 a line
+python collie_official.py NLTK_DATA < cases.jsonl
+
+A case is a line [constraint, targets, text]; a verdict is a line 0 or 1.
 """
 
 import json
