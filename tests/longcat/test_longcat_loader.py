@@ -181,8 +181,11 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
         f"{EXPERT} is [64, 95] where config.json makes it [64, 96]",
     ),
     "of integers": (change("model.norm.weight", torch.ones(96, dtype=torch.int32)), "of type I32"),
-    "fp8": (change("model.norm.weight", torch.ones(96).to(torch.float8_e4m3fn)), "FP8 weights"),
-    "fp8 scales": (put("model.norm.weight_scale_inv", torch.ones(1)), "FP8 weights"),
+    "fp8": (
+        change("model.norm.weight", torch.ones(96).to(torch.float8_e4m3fn)),
+        "has no quantization_config",
+    ),
+    "fp8 scales": (put("model.norm.weight_scale_inv", torch.ones(1)), "which is not FP8; take the bfloat16"),
     "cut in the data": (cut(100_000), "has 100,000 bytes where its header says"),
     "cut in the header": (cut(100), "no safetensors file or is cut short"),
     "empty": (cut(0), "no safetensors file or is cut short"),

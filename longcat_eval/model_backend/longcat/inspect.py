@@ -38,6 +38,7 @@ SILENT = [
     "num_hidden_layers",
     "num_key_value_heads",
     "qk_head_dim",
+    "quantization_config",
     "rope_parameters",
     "transformers_version",
     "use_cache",
@@ -119,6 +120,8 @@ def inspect(path: str | Path) -> Inspection:
     notes = []
     if found.get("auto_map"):
         notes.append("auto_map names code of the repository; it is not executed")
+    if checkpoint is not None and checkpoint.scales:
+        notes.append(f"{len(checkpoint.scales):,} tensors are FP8 in blocks; loading multiplies them out")
     if template is None:
         notes.append("no chat template in the folder; longcat-eval's own is used, which is a reconstruction")
     return Inspection(

@@ -8,18 +8,20 @@ a checkpoint is executed.
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from longcat_eval.model_backend.longcat.assembly import Assembly
 from longcat_eval.model_backend.longcat.budget import Weights, host_memory, present_gpus
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.errors import CheckpointError
+from longcat_eval.model_backend.longcat.fp8 import multiplied_out
 from longcat_eval.model_backend.longcat.model import LongcatLite
 from longcat_eval.model_backend.longcat.placement import Plan, plan
 from longcat_eval.model_backend.longcat.quant import NOT_QUANTISED, Quantisation
 from longcat_eval.model_backend.longcat.random_weights import random_model, write_checkpoint
 from longcat_eval.model_backend.longcat.shards import Checkpoint, open_checkpoint
-from longcat_eval.model_backend.longcat.storage import Storage
+from longcat_eval.model_backend.longcat.storage import Storage, mapped
 
 __all__ = ["load", "plan_here", "random_model", "stream", "write_checkpoint"]
 
@@ -50,7 +52,7 @@ def load(
         raise CheckpointError(f"{path}: config.json is not the one that the placement was planned for")
     assembly = Assembly.allocate(placed, Storage(offload, emulate), checkpoint)
     count = len(checkpoint.tensors)
-    for done, (name, tensor) in enumerate(stream(checkpoint), 1):
+    for done, (name, tensor) in enumerate(stream(checkpoint, assembly.model.dtype), 1):
         assembly.write(name, tensor)
         if progress is not None:
             progress(done, count)
@@ -69,8 +71,11 @@ def plan_here(
     return plan(weights, present_gpus(), host_memory(), context=context)
 
 
-def stream(checkpoint: Checkpoint) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor with its name, shard by shard in file order, as views of the mapped files."""
+def stream(checkpoint: Checkpoint, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor with its name, shard by shard in file order, as views of the mapped files.
+
+    Those in FP8 come multiplied out to `dtype`.
+    """
     from safetensors import SafetensorError, safe_open
 
     for file in checkpoint.files:
@@ -79,6 +84,10 @@ def stream(checkpoint: Checkpoint) -> Iterator[tuple[str, Tensor]]:
         try:
             with safe_open(file, framework="pt", device="cpu") as shard:
                 for name in names:
-                    yield name, shard.get_tensor(name)
+                    tensor = shard.get_tensor(name)
+                    scales = checkpoint.scales.get(name)
+                    if scales is not None and checkpoint.block is not None:
+                        tensor = multiplied_out(tensor, mapped(scales), checkpoint.block, dtype)
+                    yield name, tensor
         except SafetensorError as error:
             raise CheckpointError(f"{file} is corrupt: {error}; fetch this file again") from error

@@ -106,7 +106,10 @@ def _weights_of(folder: Path) -> str:
     """The folder's name, and a hash of its configuration and of where every tensor lies in its files."""
     from longcat_eval.model_backend.longcat.shards import open_checkpoint
 
+    checkpoint = open_checkpoint(folder)
     kept = hashlib.sha256((folder / "config.json").read_bytes())
-    for name, stored in sorted(open_checkpoint(folder).tensors.items()):
+    for name, stored in sorted(checkpoint.tensors.items()):
         kept.update(f"{name} {stored.dtype} {stored.shape} {stored.begin} {stored.end}\n".encode())
-    return f"{folder.resolve().name} (tensors {kept.hexdigest()[:12]})"
+    block = checkpoint.block if checkpoint.scales else None
+    fp8 = "" if block is None else f", FP8 in blocks of {block[0]}x{block[1]} multiplied out"
+    return f"{folder.resolve().name} (tensors {kept.hexdigest()[:12]}{fp8})"

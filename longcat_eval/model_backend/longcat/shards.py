@@ -8,12 +8,13 @@ checkpoint, and so that a wrong file is named in one line instead of failing mid
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from longcat_eval.model_backend.longcat.config import LiteConfig
+from longcat_eval.model_backend.longcat.config import LiteConfig, read_json
 from longcat_eval.model_backend.longcat.errors import CheckpointError
+from longcat_eval.model_backend.longcat.fp8 import SUFFIX, Block, block_size, take_scales
 from longcat_eval.model_backend.longcat.names import SKIPPED_PREFIX, Shape
 
 INDEX = "model.safetensors.index.json"
@@ -38,12 +39,17 @@ class Stored:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder whose every tensor is the expected one; `tensors` leaves out the draft head."""
+    """A folder whose every tensor is the expected one; `tensors` leaves out the draft head.
+
+    `scales` are those of tensors in FP8, by the tensor's name, each for a `block` of it.
+    """
 
     folder: Path
     config: LiteConfig
     tensors: dict[str, Stored]
     skipped: int
+    scales: dict[str, Stored] = field(default_factory=dict)
+    block: Block | None = None
 
     @property
     def files(self) -> list[Path]:
@@ -62,8 +68,12 @@ def open_checkpoint(path: str | Path, config: LiteConfig | None = None) -> Check
     config = config or LiteConfig.read(folder)
     stored = _stored(folder)
     kept = {name: entry for name, entry in stored.items() if not name.startswith(SKIPPED_PREFIX)}
+    block = block_size(read_json(folder))
+    scales = take_scales(kept, block)
+    skipped = len(stored) - len(kept)
+    kept = {name: entry for name, entry in kept.items() if not name.endswith(SUFFIX)}
     _check(folder, kept, config)
-    return Checkpoint(folder, config, kept, len(stored) - len(kept))
+    return Checkpoint(folder, config, kept, skipped, scales, block)
 
 
 def read_header(file: Path) -> dict[str, Stored]:
@@ -140,9 +150,6 @@ def _stored(folder: Path) -> dict[str, Stored]:
 
 def _check(folder: Path, stored: Mapping[str, Stored], config: LiteConfig) -> None:
     expected = config.expected_tensors()
-    quantised = [name for name, entry in stored.items() if entry.dtype in FP8 or name.endswith("_scale_inv")]
-    if quantised:
-        raise CheckpointError(f"{folder} holds FP8 weights ({some(quantised)}); take the bfloat16 checkpoint")
     missing = [name for name in expected if name not in stored]
     if missing:
         raise CheckpointError(f"{folder} lacks {some(missing)}; fetch the missing shards of the checkpoint")
@@ -159,7 +166,7 @@ def _check(folder: Path, stored: Mapping[str, Stored], config: LiteConfig) -> No
                 f"{entry.file}: {name} is {list(entry.shape)} where config.json makes it {list(shape)}; "
                 "config.json and weights are not of the same model"
             )
-        if entry.dtype not in FLOATS:
+        if entry.dtype not in (*FLOATS, *FP8):
             raise CheckpointError(
                 f"{entry.file}: {name} is of type {entry.dtype}, not {' or '.join(FLOATS)}; "
                 "take the bfloat16 checkpoint"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from longcat_eval.model_backend.longcat.config import LiteConfig
+from longcat_eval.model_backend.longcat.errors import PlacementError
 from longcat_eval.model_backend.longcat.ngram_tables import (
     DeviceTables,
     MmapTables,
@@ -47,6 +48,11 @@ class TableStore:
             if place == MMAP:
                 assert checkpoint is not None, "tables without a checkpoint cannot be mapped"
                 stored = {i: checkpoint.tensors[names[i]] for i in range(first, last + 1)}
+                if any(names[i] in checkpoint.scales for i in stored):
+                    raise PlacementError(
+                        "the n-gram tables are FP8 in this checkpoint and cannot be read in place; give "
+                        "--set local.tables=host"
+                    )
                 blocks += [(place, Rows(i, (sizes[i],), mapped(entry))) for i, entry in stored.items()]
                 continue
             own = sizes[first : last + 1]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from longcat_eval.model_backend.longcat.errors import CheckpointError
+from longcat_eval.model_backend.longcat.fp8 import block_size
 
 ARCHITECTURES = ("LongcatFlashNgramForCausalLM", "LongcatLiteForCausalLM")
 # Names of the same fields in ports of this model and in later transformers.
@@ -68,11 +69,7 @@ def refuse_variants(found: Mapping[str, Any]) -> None:
                 f"config.json: {name} is {values[name]!r} where LongCat-Flash-Lite has {allowed[0]!r}; "
                 "this is a variant that is not implemented here"
             )
-    if found.get("quantization_config"):
-        raise CheckpointError(
-            "config.json: quantization_config is set; take the bfloat16 checkpoint; "
-            "--set local.quant=int8 gives int8 experts"
-        )
+    block_size(found)  # a quantisation that cannot be read is refused here
 
 
 def _sibling(found: Mapping[str, Any]) -> str | None:
