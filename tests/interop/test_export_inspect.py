@@ -103,3 +103,14 @@ def test_without_texts_scores_alone_are_told(export: Export) -> None:
     assert "reply to" not in json.dumps(found)
     assert all(s["messages"] == [] for s in found["samples"])
     assert [s["scores"] is None for s in found["samples"]].count(True) == 1
+
+
+def test_a_run_that_goes_on_is_no_success(cli: Any, make_run: Any, tmp_path: Path) -> None:
+    make_run({"mmlu": (6, 1)})
+    path = tmp_path / "run" / "samples.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:4]))
+    assert cli("export", "run", "-f", "inspect", "-o", "out").code == 0
+    log = logs(tmp_path / "out")["mmlu"]
+    assert (log["status"], log["results"]["total_samples"], len(log["samples"])) == ("cancelled", 6, 4)
+    ran = cli("report", "--compare", "out", "-f", "md")
+    assert "read from an Inspect log; status cancelled" in ran.out

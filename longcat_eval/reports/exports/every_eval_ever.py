@@ -188,8 +188,7 @@ def _score(benchmark: Benchmark) -> Wire:
     details |= {name: f"{value / 100:.6f}" for name, value in ours.metrics.items() if name != ours.headline}
     if ours.bounds is not None:
         details["bounds"] = f"{ours.bounds[0] / 100:.6f}..{ours.bounds[1] / 100:.6f}"
-    questions = len({row.sample for row in benchmark.rows if row.value is not None and row.outcome.valid})
-    uncertainty: Wire = {"num_samples": questions}
+    uncertainty: Wire = {"num_samples": benchmark.answered}
     if benchmark.stderr is not None:
         uncertainty["standard_error"] = {"value": benchmark.stderr, "method": "clustered by question"}
     if ours.ci_low is not None and ours.ci_high is not None:

@@ -9,8 +9,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from longcat_eval.errors import UsageError
 from longcat_eval.records import Wire
 from longcat_eval.reports.exports.inspect_samples import (
@@ -21,7 +19,7 @@ from longcat_eval.reports.exports.inspect_samples import (
     summary,
 )
 from longcat_eval.reports.exports.output import Encoder, file_name, replacing
-from longcat_eval.reports.exports.source import AGENT, TOOL, Benchmark, Source
+from longcat_eval.reports.exports.source import AGENT, TOOL, Benchmark, Source, provenance
 from longcat_eval.reports.rows import by_question
 from longcat_eval.reports.statistics import mean
 
@@ -39,8 +37,8 @@ GENERATE = {
     "stop_seqs",
 }
 """What of a request Inspect's GenerateConfig has a place for; the rest goes to `extra_body`."""
-BIT_LENGTH = 22
-"""Characters of an identifier."""
+ID_LENGTH = 22
+"""Characters of an identifier, as many as Inspect's have."""
 
 
 def export_inspect(source: Source, output: Path, encode: Encoder, suffix: str = ZIP) -> list[Path]:
@@ -73,7 +71,7 @@ def log_name(source: Source, benchmark: Benchmark) -> str:
 
 
 def _id(source: Source, kind: str, benchmark: Benchmark | None = None) -> str:
-    return source.identifier(kind, benchmark.name if benchmark is not None else "")[:BIT_LENGTH]
+    return source.identifier(kind, benchmark.name if benchmark is not None else "")[:ID_LENGTH]
 
 
 class _Tally:
@@ -95,9 +93,7 @@ def _write_zip(file: Any, source: Source, benchmark: Benchmark, encode: Encoder)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
 
         def put(name: str, content: bytes) -> None:
-            entry = zipfile.ZipInfo(
-                name
-            )  # its time is that of the format, so that equal runs give equal bytes
+            entry = zipfile.ZipInfo(name)  # without a time, so that equal runs give equal bytes
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
 
@@ -166,36 +162,6 @@ def _spec(source: Source, benchmark: Benchmark) -> Wire:
     }
 
 
-def provenance(source: Source, benchmark: Benchmark) -> Wire:
-    """What the format has no field for: protocol, data, coverage, interval; nothing of the machine."""
-    record, result = benchmark.record, benchmark.result
-    protocol = msgspec.to_builtins(record.protocol)
-    data = record.dataset
-    return {
-        "made_by": TOOL,
-        "version": source.version,
-        "task": benchmark.name,
-        "metric": result.metric,
-        "headline": result.headline,
-        "value": benchmark.value,
-        "interval": {"low": result.ci_low, "high": result.ci_high, "method": result.ci_method},
-        "coverage": result.coverage,
-        "bounds": result.bounds,
-        "outcomes": result.outcomes,
-        "protocol": protocol,
-        "conditions": result.conditions,
-        "dataset": {
-            "revision": data.revision,
-            "sha256": data.sha256,
-            "items": data.items,
-            "drift": data.drift,
-        },
-        "floors": record.floors,
-        "subset": record.subset,
-        "seed": source.run.manifest.seed,
-    }
-
-
 def generate_config(source: Source, benchmark: Benchmark) -> Wire:
     """The model's sampling under Inspect's names."""
     agent = source.agent
@@ -234,18 +200,16 @@ def _outcome(source: Source, benchmark: Benchmark, tally: _Tally) -> Wire:
         metrics[name] = {"name": name, "value": value}
         if more and se is not None:
             metrics["stderr"] = {"name": "stderr", "value": se}
-    valid = [row for row in benchmark.rows if row.value is not None and row.outcome.valid]
-    questions = len({row.sample for row in valid})
     told = {
         "name": SCORER,
         "scorer": SCORER,
         "reducer": REDUCER,
-        "scored_samples": questions,
-        "unscored_samples": benchmark.record.selected - questions,
+        "scored_samples": benchmark.answered,
+        "unscored_samples": benchmark.record.selected - benchmark.answered,
         "metrics": metrics,
     }
     return {
-        "status": "success",
+        "status": "success" if tally.samples >= benchmark.result.attempts else "cancelled",
         "results": {
             "total_samples": benchmark.result.attempts,
             "completed_samples": tally.completed,
@@ -261,7 +225,7 @@ def _outcome(source: Source, benchmark: Benchmark, tally: _Tally) -> Wire:
 
 def _reductions(benchmark: Benchmark) -> list[Wire]:
     """The mean over the epochs of every sample."""
-    valid = [row for row in benchmark.rows if row.value is not None and row.outcome.valid]
+    valid = benchmark.valid
     names = dict.fromkeys(row.sample for row in valid)
     means = map(mean, by_question(valid))
     samples = [{"sample_id": name, "value": m} for name, m in zip(names, means, strict=True)]

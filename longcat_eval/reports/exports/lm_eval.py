@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from longcat_eval.records import Wire
-from longcat_eval.reports.exports.inspect_log import provenance
 from longcat_eval.reports.exports.lm_eval_samples import (
     Key,
     generation,
@@ -23,7 +22,7 @@ from longcat_eval.reports.exports.lm_eval_samples import (
     stderr,
 )
 from longcat_eval.reports.exports.output import Encoder, replacing
-from longcat_eval.reports.exports.source import TOOL, Benchmark, Source, instant
+from longcat_eval.reports.exports.source import TOOL, Benchmark, Source, instant, provenance
 from longcat_eval.tasks.table import LM_EVAL
 
 ABSENT = "N/A"
@@ -74,7 +73,7 @@ def _results(source: Source, named: Mapping[str, str], hashes: Mapping[str, str]
         "n-shot": {},
         "higher_is_better": {name: _higher(each, scored[name]) for name, each in benchmarks.items()},
         "n-samples": {
-            name: {"original": each.record.dataset.items, "effective": _effective(each)}
+            name: {"original": each.record.dataset.items, "effective": each.answered}
             for name, each in benchmarks.items()
         },
         "config": {
@@ -109,7 +108,7 @@ def _scores(name: str, benchmark: Benchmark) -> Iterator[tuple[str, Any]]:
     """The keys of lm-eval's results: every value followed by its standard error."""
     yield "alias", name
     yield "name", name
-    yield "sample_len", _effective(benchmark)
+    yield "sample_len", benchmark.answered
     if benchmark.value is None:
         return
     headline, *others = keys(benchmark)
@@ -130,11 +129,6 @@ def _pair(key: Key, value: float, error: float | None) -> Iterator[tuple[str, An
 def _higher(benchmark: Benchmark, scored: Wire) -> dict[str, bool]:
     named = (key.partition(",")[0] for key in scored if "," in key)
     return {name: not benchmark.lower_is_better for name in named if not name.endswith("_stderr")}
-
-
-def _effective(benchmark: Benchmark) -> int:
-    """Questions with at least one verdict."""
-    return len({row.sample for row in benchmark.rows if row.value is not None and row.outcome.valid})
 
 
 def _config(source: Source, name: str, benchmark: Benchmark) -> Wire:

@@ -52,9 +52,8 @@ def stderr(benchmark: Benchmark, key: Key) -> float | None:
     if str(key) not in benchmark.result.metrics:
         return None
     questions: dict[str, list[float]] = {}
-    for row in benchmark.rows:
-        if row.value is not None and row.outcome.valid:
-            questions.setdefault(row.sample, []).append(value_of(row, benchmark, key))
+    for row in benchmark.valid:
+        questions.setdefault(row.sample, []).append(value_of(row, benchmark, key))
     return statistics.clustered_se(statistics.question_means(list(questions.values())))
 
 

@@ -9,9 +9,8 @@ import msgspec
 
 from longcat_eval.errors import EnvironmentUnusableError, UsageError
 from longcat_eval.records import AttemptRow
-from longcat_eval.reports.exports.inspect_log import provenance
 from longcat_eval.reports.exports.output import Encoder, replacing
-from longcat_eval.reports.exports.source import TOOL, Source
+from longcat_eval.reports.exports.source import TOOL, Source, provenance
 
 BATCH = 8192
 """Rows written at a time."""

@@ -13,7 +13,7 @@ import msgspec
 from longcat_eval import __version__
 from longcat_eval.errors import UsageError
 from longcat_eval.model_backend.presets import load_presets
-from longcat_eval.records import AttemptRow, Transcript
+from longcat_eval.records import AttemptRow, Transcript, Wire
 from longcat_eval.reports.rows import ResultRow, result_rows
 from longcat_eval.runners.manifest import RoleRecord, TaskRecord
 from longcat_eval.runners.store import RunData, read_transcript
@@ -53,6 +53,16 @@ class Benchmark(NamedTuple):
         """The dataset's repository on the Hugging Face hub, where the data came from there."""
         found = HUB_SOURCE.search(self.record.dataset.source)
         return found[1] if found else None
+
+    @property
+    def valid(self) -> list[AttemptRow]:
+        """The attempts with a verdict."""
+        return [row for row in self.rows if row.value is not None and row.outcome.valid]
+
+    @property
+    def answered(self) -> int:
+        """Questions with at least one verdict."""
+        return len({row.sample for row in self.valid})
 
     @property
     def is_share(self) -> bool:
@@ -175,6 +185,36 @@ def source(
     ended = max([started, *ends])
     name = model_id or hub_id(run.manifest.roles.get(AGENT)) or run.manifest.model
     return Source(run, chosen, name, started.isoformat(), ended.isoformat())
+
+
+def provenance(source: Source, benchmark: Benchmark) -> Wire:
+    """What the format has no field for: protocol, data, coverage, interval; nothing of the machine."""
+    record, result = benchmark.record, benchmark.result
+    protocol = msgspec.to_builtins(record.protocol)
+    data = record.dataset
+    return {
+        "made_by": TOOL,
+        "version": source.version,
+        "task": benchmark.name,
+        "metric": result.metric,
+        "headline": result.headline,
+        "value": benchmark.value,
+        "interval": {"low": result.ci_low, "high": result.ci_high, "method": result.ci_method},
+        "coverage": result.coverage,
+        "bounds": result.bounds,
+        "outcomes": result.outcomes,
+        "protocol": protocol,
+        "conditions": result.conditions,
+        "dataset": {
+            "revision": data.revision,
+            "sha256": data.sha256,
+            "items": data.items,
+            "drift": data.drift,
+        },
+        "floors": record.floors,
+        "subset": record.subset,
+        "seed": source.run.manifest.seed,
+    }
 
 
 def hub_id(agent: RoleRecord | None) -> str | None:
