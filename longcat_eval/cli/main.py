@@ -163,6 +163,30 @@ def view(
     raise typer.Exit(view_runs(runs or [], compare, allow_mixed, port, open_browser))
 
 
+@app.command("arena-hard")
+def arena_hard(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories with verdicts of one judge.")],
+    task: Annotated[str, typer.Option("--task", "-t", help="arena-hard-v2 or arena-hard-v2-creative.")] = (
+        "arena-hard-v2"
+    ),
+    official: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder arena-hard-v2.0 of the authors' data: its judged models stand there too."
+        ),
+    ] = None,
+    judge: Annotated[str, typer.Option(help="Whose judgments of that folder.")] = "gpt-4.1",
+    control: Annotated[
+        str, typer.Option(help="Style that is controlled: length, markdown, or none.")
+    ] = "length,markdown",
+    format: Annotated[str, typer.Option("--format", "-f", help="text or json.")] = "text",
+) -> None:
+    """Standings of several models in Arena-Hard v2, with the official style control over all of them."""
+    from longcat_eval.cli.arena import show_leaderboard
+
+    raise typer.Exit(show_leaderboard(runs, task, official, judge, control, format))
+
+
 @app.command()
 def rescore(
     run: Annotated[Path, typer.Argument(help="A run directory.")],

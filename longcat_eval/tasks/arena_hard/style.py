@@ -7,7 +7,7 @@ Official: utils/add_markdown_info.py, show_result.py and utils/math_utils.py of 
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -86,10 +86,14 @@ def difference(model: Sequence[float], baseline: Sequence[float]) -> list[float]
 
 
 class Fit(NamedTuple):
-    """Log odds of each model against the baseline at features 0, and the weights of the features."""
+    """Log odds of each model against the baseline at features 0, and the weights of the features.
+
+    `errors` are the standard errors of the strengths over new questions.
+    """
 
     strengths: "Array"
     weights: "Array"
+    errors: "Array"
 
     @property
     def win_rates(self) -> "Array":
@@ -100,11 +104,18 @@ class Fit(NamedTuple):
         return rates
 
 
-def fit(models: Sequence[int], features: "Array", won: "Array", of: "Array") -> Fit:
+def fit(
+    models: Sequence[int],
+    features: "Array",
+    won: "Array",
+    of: "Array",
+    questions: Sequence[Hashable] | None = None,
+) -> Fit:
     """Fit log odds = strength of the model + features x weights by maximum likelihood (Newton's method).
 
     A row is a battle between model number `models[i]` and its baseline: `won` points `of` points. Columns of
     features that never vary weigh nothing. A ridge of 1e-6 keeps strengths finite where all is won or lost.
+    Errors are cluster-robust, by `questions` (each row its own without them), with the factor C / (C - 1).
     """
     import numpy as np
     from scipy.special import expit
@@ -121,4 +132,10 @@ def fit(models: Sequence[int], features: "Array", won: "Array", of: "Array") -> 
         if float(np.abs(step).max()) < _CLOSE:
             break
     count = x.shape[1] - features.shape[1]
-    return Fit(beta[:count], beta[count:])
+    numbered = {name: i for i, name in enumerate(dict.fromkeys(questions or range(len(x))))}
+    gradients = np.zeros((len(numbered), len(beta)))
+    where = [numbered[name] for name in questions or range(len(x))]
+    np.add.at(gradients, where, x * (won - of * expit(x @ beta))[:, None])
+    bread = np.linalg.inv(curve)
+    spread = bread @ gradients.T @ gradients @ bread * len(numbered) / max(len(numbered) - 1, 1)
+    return Fit(beta[:count], beta[count:], np.sqrt(np.diag(spread))[:count])
