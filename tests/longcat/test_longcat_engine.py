@@ -9,7 +9,7 @@ import torch
 from longcat_eval.model_backend.longcat.byte_tokenizer import ByteTokenizer
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.core import EngineCore, EngineOptions
-from longcat_eval.model_backend.longcat.engine import LocalEngine
+from longcat_eval.model_backend.longcat.engine import LocalEngine, cache_tokens
 from longcat_eval.model_backend.longcat.engine_api import (
     EngineError,
     GenerationRequest,
@@ -130,6 +130,21 @@ def test_weights_are_packed_only_where_they_fit_twice(monkeypatch: pytest.Monkey
         )
         LocalEngine(model, None).close()
         assert (model.lm_head.weight.numel() == 0) == packs
+
+
+def test_the_cache_is_as_large_as_planned_and_as_memory_still_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = MODEL.config.kv_layers * MODEL.config.kv_width * 4
+    monkeypatch.setattr(
+        "longcat_eval.model_backend.longcat.engine.host_memory", lambda: 2 * 100_000 * token + 1
+    )
+    assert cache_tokens(MODEL, None, None, 64) == 65_536, "nobody counted"
+    assert cache_tokens(MODEL, 80_000, None, 64) == 80_000
+    assert cache_tokens(MODEL, 800_000, None, 64) == 100_000, "half of what is free"
+    assert cache_tokens(MODEL, 800_000, 500, 3) == 1_500, "a context for each"
+    assert cache_tokens(MODEL, 10, 500, 3) == 500, "one context at least"
+    engine = LocalEngine(random_model(LiteConfig.tiny()), None, max_context=500, kv_tokens=4_000)
+    assert engine.metrics.kv_pages == 250
+    engine.close()
 
 
 async def test_the_context_may_be_kept_short() -> None:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 GIB = 1024**3
 # What a GPU keeps free for activations beside weights and cache.
 ACTIVATIONS = 2 * GIB
-# Tokens that a cache in host memory has room for, if a context is not longer.
-HOST_TOKENS = 65_536
+# The share of the host's free memory that a planned cache may take: packing and prompts need some, too.
+HOST_SHARE = 0.5
 
 
 class _Ticket:
@@ -46,8 +46,8 @@ class _Ticket:
 class LocalEngine:
     """One model for any number of callers, from any event loop; see `engine_api.Engine`.
 
-    `max_context` bounds a prompt and its continuation, `max_batch` the sequences computed side by side; what
-    is None is chosen from the model and the memory there is.
+    `max_context` bounds a prompt and its continuation, `max_batch` the sequences computed side by side,
+    `kv_tokens` (the plan's) the cache; what is None is chosen from the model and the memory there is.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class LocalEngine:
         *,
         max_context: int | None = None,
         max_batch: int | None = None,
+        kv_tokens: int | None = None,
         options: EngineOptions | None = None,
     ) -> None:
         if options is None:
-            longest = max_context or min(32_768, model.config.max_position_embeddings)
             on_gpu = model.embedding_device.type == "cuda"
             options = EngineOptions(
-                kv_tokens=max(longest, room(model) or HOST_TOKENS),
+                kv_tokens=cache_tokens(model, kv_tokens, max_context, max_batch or EngineOptions.max_running),
                 step_tokens=4096 if on_gpu else 512,
                 pack=has_room_to_pack(model),
             )
@@ -200,15 +200,35 @@ def has_room_to_pack(model: "LongcatLite") -> bool:
     return 2 * on_cpu < host_memory()
 
 
+def cache_tokens(model: "LongcatLite", planned: int | None, context: int | None, batch: int) -> int:
+    """Tokens of the cache: what the plan counted and memory still gives, but one context at least.
+
+    More than a context for each of `batch` sequences is of no use. Without a plan, and with no layer on a
+    GPU, it is `EngineOptions`' default.
+    """
+    most = model.config.max_position_embeddings
+    free = room(model)
+    if free is None and planned is None:
+        free = EngineOptions.kv_tokens
+    elif free is None:
+        free = int(HOST_SHARE * host_memory()) // (model.config.kv_layers * per_layer(model))
+    tokens = min(free, planned or free, batch * (context or most))
+    return max(tokens, context or min(32_768, most))
+
+
+def per_layer(model: "LongcatLite") -> int:
+    """Bytes of a token in one KV layer."""
+    return model.config.kv_width * model.dtype.itemsize
+
+
 def room(model: "LongcatLite") -> int | None:
     """Tokens that the free memory of the GPUs has a cache for; None where no layer lies on one."""
-    per_layer = 2 * model.config.kv_width * model.dtype.itemsize
     layers: dict[torch.device, int] = {}
     for layer in model.layers:
         if layer.device.type == "cuda":
             layers[layer.device] = layers.get(layer.device, 0) + 1
     found = [
-        max(0, torch.cuda.mem_get_info(device)[0] - ACTIVATIONS) // (count * per_layer)
+        max(0, torch.cuda.mem_get_info(device)[0] - ACTIVATIONS) // (2 * count * per_layer(model))
         for device, count in layers.items()
     ]
     return min(found) if found else None

@@ -41,7 +41,9 @@ def open_served(
     tokenizer = read_tokenizer(folder, options)
     placed = place(folder, options)
     model = load_weights(folder, placed, options, progress)
-    engine = LocalEngine(model, tokenizer, max_context=options.context, max_batch=options.batch)
+    engine = LocalEngine(
+        model, tokenizer, max_context=options.context, max_batch=options.batch, kv_tokens=placed.kv_tokens
+    )
     facts = {
         "computed": computed(folder, placed.weights, tokenizer, options),
         "placement": placed.describe(),
