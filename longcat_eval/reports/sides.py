@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from longcat_eval.errors import UsageError
+from longcat_eval.reports.foreign.reading import READERS
 from longcat_eval.reports.paired import Questions
 from longcat_eval.reports.published import PublishedValue, find_models, load_published, published_value
 from longcat_eval.reports.rows import ResultRow, result_rows, values_by_question
@@ -83,6 +84,11 @@ def read_side(name: str) -> Side:
     """Read one side; `UsageError` where the name is none of a run directory, a summary and `card:NAME`."""
     if name.startswith(CARD):
         return published_side(name)
+    if name.partition(":")[0] in READERS or name.endswith(".eval"):
+        raise UsageError(
+            f"{name}: another tool's results are by another protocol and cannot be judged against ours; "
+            f"report --compare sets them beside each other"
+        )
     path = Path(name)
     if path.is_file():
         return read_summary(path)

@@ -158,3 +158,13 @@ def test_our_own_exports_come_back_with_the_same_numbers(cli: Cli, make_run: Mak
             assert found.stderr == pytest.approx(ours.result.se_questions)
             assert found.repeats == ours.result.k
             assert "◊" in cell.marks, "even ours: the files do not hold the prompts"
+
+
+@pytest.mark.parametrize("command", ["diff", "gate"])
+def test_they_are_not_judged_against_ours(
+    cli: Cli, files: dict[str, str], make_run: MakeRun, command: str
+) -> None:
+    make_run({"mmlu": (6, 1)})
+    ran = cli(command, files["inspect"], "run")
+    assert ran.code == 2
+    assert "another tool's results are by another protocol" in ran.err

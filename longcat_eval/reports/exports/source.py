@@ -188,10 +188,11 @@ def source(
 
 
 def provenance(source: Source, benchmark: Benchmark) -> Wire:
-    """What the format has no field for: protocol, data, coverage, interval; nothing of the machine."""
+    """What formats have no field for: protocol, data, coverage, interval; nothing of the machine."""
     record, result = benchmark.record, benchmark.result
     protocol = msgspec.to_builtins(record.protocol)
     data = record.dataset
+    low, high = (None if end is None else end / 100 for end in (result.ci_low, result.ci_high))
     return {
         "made_by": TOOL,
         "version": source.version,
@@ -199,9 +200,9 @@ def provenance(source: Source, benchmark: Benchmark) -> Wire:
         "metric": result.metric,
         "headline": result.headline,
         "value": benchmark.value,
-        "interval": {"low": result.ci_low, "high": result.ci_high, "method": result.ci_method},
+        "interval": {"low": low, "high": high, "method": result.ci_method},
         "coverage": result.coverage,
-        "bounds": result.bounds,
+        "bounds": None if result.bounds is None else [bound / 100 for bound in result.bounds],
         "outcomes": result.outcomes,
         "protocol": protocol,
         "conditions": result.conditions,

@@ -10,7 +10,7 @@ import msgspec
 from longcat_eval.errors import UsageError
 from longcat_eval.reports.foreign.benchmarks import our_task
 from longcat_eval.reports.foreign.files import read_json, unusable
-from longcat_eval.reports.foreign.records import ForeignLog, ForeignResult, day, number, sampling, scaled
+from longcat_eval.reports.foreign.records import ForeignLog, ForeignResult, day, number, sampling
 
 KNOWN = re.compile(r"0\.[23](\.\d+)*")
 
@@ -137,7 +137,7 @@ def _results(log: _Log) -> Iterator[ForeignResult]:
             continue
         config, data = result.metric_config, result.source_data
         metric = config.metric_name or config.evaluation_description or "score"
-        value, share = _scaled(config, metric, score)
+        value, share = _scaled(config, score)
         uncertainty = result.score_details.uncertainty or _Uncertainty()
         error = number(uncertainty.standard_error.value) if uncertainty.standard_error else None
         in_percent = share and value is not None and value != score
@@ -155,7 +155,7 @@ def _results(log: _Log) -> Iterator[ForeignResult]:
         )
 
 
-def _scaled(config: _MetricConfig, metric: str, score: float) -> tuple[float, bool]:
+def _scaled(config: _MetricConfig, score: float) -> tuple[float, bool]:
     """In percent by the unit and the bounds that the file states, never by guessing from the number."""
     if config.lower_is_better:
         return score, False
@@ -163,8 +163,7 @@ def _scaled(config: _MetricConfig, metric: str, score: float) -> tuple[float, bo
         return score, 0 <= score <= 100
     if config.metric_unit == "proportion" or (config.min_score, config.max_score) == (0, 1):
         return round(100 * score, 10), 0 <= score <= 1
-    value, share = scaled(metric, score) if config.max_score is None else (score, False)
-    return (score if value is None else value), share
+    return score, False
 
 
 def _told(result: _Result) -> dict[str, str]:
