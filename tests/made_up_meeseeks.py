@@ -149,7 +149,7 @@ def checkout(folder: Path, **texts: str) -> Path:
         "single": "{input_instruction}|{model_response}|{extraction_prompt}",
         "multi": "M {input_instruction}|{model_response}|{extraction_prompt}",
         "program_single": "P {model_response}|{instruction}",
-        "program_multi": "PM {model_response}|{instruction}",
+        "program_multi": "PM {model_response}|{instruction} \\d",
         "scorer": "{input}|{output}|{question}",
     }
     for field, (file, name) in FILES.items():

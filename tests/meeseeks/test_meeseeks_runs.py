@@ -130,7 +130,7 @@ def test_programs_of_the_extractor_run_where_the_official_prompts_are(cli: Cli, 
     assert [rows[f"7.1/00{i}"].value for i in (0, 1)] == [1.0, 0.0]
     assert rows["7.1/001"].metrics["null_verdicts"] == 1.0
     asked = [c for c in read_transcript(tmp_path / "r", rows["7.1/000"]).calls if c.role == "extractor"]
-    assert asked[0].request["messages"] == [{"role": "user", "content": "PM 春天来花开了|每一句话"}]
+    assert asked[0].request["messages"] == [{"role": "user", "content": "PM 春天来花开了|每一句话 \\d"}]
     assert (asked[0].request["temperature"], asked[0].request["max_tokens"]) == (0.0, 8096)
 
 

@@ -80,6 +80,12 @@ def _names() -> dict[str, Any]:
     plain: tuple[Any, ...] = (list, dict, set, tuple, enumerate, filter, map, reversed, iter, next)
     plain += (min, max, sum, any, all, sorted)
     hidden = {"id", "setattr", "delattr", "hash", "callable", "_getattr_"}
+    hidden |= {
+        "BaseException",
+        "SystemExit",
+        "KeyboardInterrupt",
+        "GeneratorExit",
+    }  # they would end the worker
     return {
         "__builtins__": {
             **{name: value for name, value in safe_builtins.items() if name not in hidden},

@@ -5,6 +5,7 @@ that holds the data. Ours are for sets that lie without one. Both go out as one 
 """
 
 import ast
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,7 +107,9 @@ def find_prompts(checkout: Path | None) -> Prompts:
 def _read(path: Path, name: str) -> str:
     """The text that a Python file gives to `name`; nothing of the file is run."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # their texts hold regular expressions, which are odd escapes
+            tree = ast.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise EnvironmentUnusableError(f"cannot read {path}: {error.strerror}") from None
     except (SyntaxError, ValueError):
