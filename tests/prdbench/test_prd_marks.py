@@ -229,6 +229,14 @@ def test_long_outputs_keep_their_ends() -> None:
     assert "characters left out here" in text
 
 
+def test_many_files_are_named_and_not_all_shown() -> None:
+    files = tuple(seen(f"out/{n}.txt", 4_000, b"y" * 4_000) for n in range(12))
+    text = shown(METRICS[3], MetricRun((SHOWN,), Changes(files, 500), files))
+    assert "wrote, 500 in all" in text
+    assert text.count("out/11.txt: 4,000 bytes") == 2
+    assert len(text) < 45_000
+
+
 def test_what_was_seen_does_not_hang_on_the_clock() -> None:
     slow = msgspec.structs.replace(SHOWN, seconds=99.0)
     assert shown(METRICS[1], MetricRun((slow,))) == shown(METRICS[1], MetricRun((SHOWN,)))

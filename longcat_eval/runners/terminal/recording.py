@@ -36,12 +36,13 @@ BREAK, BREAK_LINES = b"\x03", frozenset({"^C", "Ctrl+C", "\x03"})
 
 
 class RecordLimits(NamedTuple):
-    """Seconds: a command as a whole; one that does nothing; one that waits for a line and there is none; and
-    one after its Ctrl-C.
+    """Seconds: a command as a whole; one that does nothing, and before a line is typed into it all the same;
+    one that waits for a line and there is none; and one after its Ctrl-C.
     """
 
     command: float = 120.0
     idle: float = 10.0
+    ahead: float = 3.0
     hungry: float = 1.0
     grace: float = 3.0
 
@@ -165,16 +166,15 @@ class _Session:
                 await self._listen(POLL_SECONDS)
                 continue
             waited = now - since
-            if doing is _Doing.READING and self._typed < len(self._lines):
+            if self._typed < len(self._lines) and (
+                doing is _Doing.READING or (doing is _Doing.ASLEEP and waited > limits.ahead)
+            ):
                 await self._type_next()
                 before = _Doing.BUSY
             elif doing is _Doing.READING and waited > limits.hungry:
                 return "hungry"
             elif doing is _Doing.ASLEEP and waited > limits.idle:
-                if self._typed == len(self._lines):
-                    return "left" if may_stay else "idle"
-                await self._type_next()
-                before = _Doing.BUSY
+                return "left" if may_stay else "idle"
             else:
                 await asyncio.sleep(POLL_SECONDS)
 

@@ -20,7 +20,8 @@ from longcat_eval.tasks.prdbench.replay import CaseRun, MetricRun
 from longcat_eval.tasks.prompts import prompt_hash
 
 FULL = 2
-OUTPUT_CHARS, ALL_OUTPUT_CHARS, FILE_CHARS, LISTED = 8_000, 32_000, 3_000, 200
+OUTPUT_CHARS, ALL_OUTPUT_CHARS = 8_000, 32_000
+FILE_CHARS, ALL_FILE_CHARS, LISTED = 3_000, 18_000, 200
 TEMPERATURE = 0.1
 """The official judge's (`README.md`)."""
 
@@ -167,9 +168,9 @@ def _happened(metric: Metric, run: MetricRun, tree: dict[str, Any]) -> Iterator[
     for case in run.cases:
         yield _command(case, min(OUTPUT_CHARS, room))
     if run.expected:
-        yield "\n".join([EXPECTED, *map(_file, run.expected)])
+        yield "\n".join([EXPECTED, *_files(run.expected)])
     if run.changes.count:
-        yield "\n".join([WRITTEN.format(count=run.changes.count), *map(_file, run.changes.files)])
+        yield "\n".join([WRITTEN.format(count=run.changes.count), *_files(run.changes.files)])
     elif run.cases and metric.kind == "file_comparison":
         yield NOTHING_WRITTEN
     if not run.cases or metric.kind == "file_comparison":
@@ -193,17 +194,19 @@ def _listing(tree: dict[str, Any], *, documents: bool) -> str:
     lines = [LISTING, *names[:LISTED], *more]
     if documents:
         texts = {name: text for name, text in sorted(tree["files"].items()) if _DOCUMENTS.fullmatch(name)}
-        for name, text in list(texts.items())[:SHOWN_FILES]:
-            lines.append(_file(SeenFile(name, len(text.encode()), text[:FILE_CHARS])))
+        seen = [SeenFile(name, len(text.encode()), text[:FILE_CHARS]) for name, text in texts.items()]
+        lines += _files(seen[:SHOWN_FILES])
     return "\n".join(lines)
 
 
-def _file(file: SeenFile) -> str:
-    if file.what:
-        return f"{file.path}: {file.size:,} bytes, {file.what}"
-    if not file.size:
-        return f"{file.path}: empty"
-    return f"{file.path}: {file.size:,} bytes\n{_fenced(shown(file.text.encode(), FILE_CHARS))}"
+def _files(files: Sequence[SeenFile]) -> Iterator[str]:
+    """Each with its text, until that is too much together."""
+    room = ALL_FILE_CHARS
+    for file in files:
+        about = f"{file.path}: {file.size:,} bytes" if file.size else f"{file.path}: empty"
+        text = shown(file.text.encode(), min(FILE_CHARS, room)) if room > 0 else ""
+        room -= len(text)
+        yield f"{about}, {file.what}" if file.what else f"{about}\n{_fenced(text)}" if text else about
 
 
 def _fenced(text: str) -> str:

@@ -4,8 +4,6 @@ Fu et al. 2026, Automatically Benchmarking LLM Code Agents through Agent-driven 
 arXiv 2510.24358; github.com/AGI-Eval-Official/PRDBench (MIT by its README), commit 050bbcb.
 """
 
-import asyncio
-import os
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import structs
@@ -54,7 +52,6 @@ class PrdBench:
     def __init__(self) -> None:
         self.image = image_name()
         self._loaded: Loaded | None = None
-        self._processors = asyncio.Semaphore(os.cpu_count() or 1)
         self.use_agent(AGENTS[0])
 
     def use_agent(self, name: str, prompts: str = "own") -> None:
@@ -102,8 +99,7 @@ class PrdBench:
         if self._loaded is None:
             raise EnvironmentUnusableError(f"{self.name} has not been loaded")
         task = self._loaded.tasks[sample.id]
-        trial = Trial(ctx, task, self.agent, self.image, self.protocol.limits, self._processors)
-        return await trial.run()
+        return await Trial(ctx, task, self.agent, self.image, self.protocol.limits).run()
 
     async def score(self, sample: Sample, transcript: Transcript, ctx: AttemptContext) -> Score:
         """Mark what was recorded: unit tests by how they ended, the rest by the judge."""

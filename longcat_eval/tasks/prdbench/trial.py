@@ -3,7 +3,6 @@
 The two stages are the official ones: DEV, and DEBUG with the marks of the first round at hand.
 """
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,17 +33,13 @@ REPORT = "reports/round1.json"
 
 @dataclass
 class Trial:
-    """An attempt under way; `agent` is one of `protocol.AGENTS`.
-
-    `processors`: plans are run, and work, so many at once as there are processors.
-    """
+    """An attempt under way; `agent` is one of `protocol.AGENTS`."""
 
     ctx: AttemptContext
     task: PrdTask
     agent: str
     image: str
     limits: dict[str, float]
-    processors: asyncio.Semaphore
 
     async def run(self) -> Transcript:
         """Go through the rounds; raises `SandboxError` and, in a second round, `ModelError`."""
@@ -114,13 +109,12 @@ class Trial:
         return episode
 
     async def _test(self, tree: Tree) -> tuple[list[MetricRun], str]:
-        async with self.processors:
-            sandbox = await self._start("grade", machine(self.limits, self.limits["replay_seconds"]))
-            try:
-                return await replay(sandbox, self.task, tree, self.limits), sandbox.image_id
-            finally:
-                with suppress(SandboxError):
-                    await sandbox.stop()
+        sandbox = await self._start("grade", machine(self.limits, self.limits["replay_seconds"]))
+        try:
+            return await replay(sandbox, self.task, tree, self.limits), sandbox.image_id
+        finally:
+            with suppress(SandboxError):
+                await sandbox.stop()
 
     async def _start(self, kind: str, bounds: Wire) -> Sandbox:
         try:
