@@ -317,7 +317,10 @@ def fetch(
     raise typer.Exit(fetch_all(what, data_dir, tau2_src, vita_src))
 
 
-@app.command("lm-eval", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(
+    "lm-eval",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
 def lm_eval_command(ctx: typer.Context) -> None:
     """Run lm-eval's own command line with our models: lm-eval run --model longcat --model_args model=…"""
     from longcat_eval.cli.lm_eval_model import main as hand_over
