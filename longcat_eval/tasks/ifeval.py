@@ -111,19 +111,23 @@ class IFEvalTask:
         return Score(float(not missed), outcome, reason, " ".join(missed) or None, metrics=_metrics(found))
 
     def aggregate(self, rows: Sequence[AttemptRow]) -> Aggregate:
-        """Return the four rates (prompt_strict leads) and the rates of replies without an answer."""
+        """Return the four rates (prompt_strict leads) and the rates of replies without an answer.
+
+        Rows that do not say how many instructions were followed have prompt_strict alone.
+        """
         plain = aggregate_rows(rows).metrics
         valid = [row for row in rows if row.value is not None]
         if not valid:
             return Aggregate(HEADLINE, {})
-        asked = sum(row.metrics["instructions"] for row in valid)
-        loose = aggregate_rows(structs.replace(row, value=row.metrics["prompt_loose"]) for row in valid)
-        metrics = {
-            HEADLINE: plain["micro"],
-            "inst_strict": sum(row.metrics["followed_strict"] for row in valid) / asked,
-            "prompt_loose": loose.metrics["micro"],
-            "inst_loose": sum(row.metrics["followed_loose"] for row in valid) / asked,
-        }
+        metrics = {HEADLINE: plain["micro"]}
+        if all(row.metrics.get("instructions") for row in valid):
+            asked = sum(row.metrics["instructions"] for row in valid)
+            loose = aggregate_rows(structs.replace(row, value=row.metrics["prompt_loose"]) for row in valid)
+            metrics |= {
+                "inst_strict": sum(row.metrics["followed_strict"] for row in valid) / asked,
+                "prompt_loose": loose.metrics["micro"],
+                "inst_loose": sum(row.metrics["followed_loose"] for row in valid) / asked,
+            }
         rates = (Outcome.NO_ANSWER.value, Outcome.LENGTH_LIMIT.value)
         return Aggregate(HEADLINE, metrics | {name: plain[name] for name in rates})
 
