@@ -180,6 +180,17 @@ def test_flags_that_do_not_fit(cli: Cli, tasks: Path) -> None:
     assert "python:3.11-slim-bookworm" in ran.err
 
 
+def test_doctor_knows_image_and_tasks(cli: Cli, tasks: Path, docker_daemon: None) -> None:
+    words = ("doctor", "--task", "prdbench", "--dataset", tasks, "--model", "scripted/null")
+    (tasks / "toy" / "evaluation" / "tests" / "test_todo.py").unlink()
+    ran = cli(*words, "--base-image-map", "longcat-eval/prdbench:*=no/such:image")
+    assert ran.code == 5
+    assert "fail  image of prdbench: no image no/such:image on this machine" in ran.out
+    assert "longcat-eval images build --task prdbench" in ran.out
+    assert "1 of 5 metrics cannot be passed" in ran.out
+    assert "1 tasks of the folder tasks instead of the 50" in ran.out
+
+
 @pytest.mark.slow
 @pytest.mark.docker
 def test_a_debug_round_sees_the_marks_and_goes_on_from_the_tree(
