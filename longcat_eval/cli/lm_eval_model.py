@@ -76,7 +76,8 @@ class LongcatLM(LM):  # type: ignore[misc]  # lm-eval is not typed
         self._settings = resolved.settings
         self._resolved = resolve_model(agent_options(resolved.settings, resolved.origins))
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True, name="longcat-lm").start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="longcat-lm")
+        self._thread.start()
         self._role: Role = self._wait(open_role(self._resolved, resolved.settings, lambda key: {}))
         self._gate = asyncio.Semaphore(attempts_at_once(resolved.settings, [], self._resolved))
         self._told = Counter[int]()
@@ -128,6 +129,8 @@ class LongcatLM(LM):  # type: ignore[misc]  # lm-eval is not typed
             atexit.unregister(self._at_exit)
             self._wait(self._role.model.close())
             self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
 
     def _at_exit(self) -> None:
         """A server of ours must not outlive the interpreter; threads of a local engine end with it."""
