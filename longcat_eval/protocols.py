@@ -202,6 +202,15 @@ class Comparative(Protocol):
 
 
 @runtime_checkable
+class Rehearsed(Protocol):
+    """A task of which gold replies alone do not show what an attempt asks; estimates stand on this."""
+
+    async def rehearse(self, sample: Sample, ctx: AttemptContext) -> None:
+        """Ask what an attempt asks, or its first steps, without a sandbox."""
+        ...
+
+
+@runtime_checkable
 class Scaffolded(Protocol):
     """A task that an agent loop drives, in one of several profiles."""
 

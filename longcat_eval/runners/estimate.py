@@ -18,7 +18,7 @@ import msgspec
 
 from longcat_eval.model_backend.role import Role
 from longcat_eval.model_backend.text_scores import scored
-from longcat_eval.protocols import ModelError, Scaffolded, Workers
+from longcat_eval.protocols import ModelError, Rehearsed, Workers
 from longcat_eval.records import AttemptKey, AttemptRow, Completion, Message, Request, Sample, Wire
 from longcat_eval.runners.context import Context
 from longcat_eval.runners.plan import PlannedTask
@@ -113,7 +113,7 @@ async def _probe(part: PlannedTask, sample: Sample, workers: Workers) -> Countin
     model = CountingModel(task.reference(sample, 0))
     roles = {name: Role(model, "counting") for name in task.protocol.roles}
     context = Context(AttemptKey(task.name, sample.id), roles, task.protocol, 0, workers, _unheard)
-    if isinstance(task, Scaffolded):
+    if isinstance(task, Rehearsed):
         await task.rehearse(sample, context)
         return model
     try:

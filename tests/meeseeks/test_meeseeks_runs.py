@@ -201,6 +201,22 @@ def test_kill_nine_while_judging_pays_nothing_twice(cli: Cli, tmp_path: Path) ->
     assert len(judged) > before / 2
 
 
+def test_an_estimate_counts_what_the_judges_may_be_asked(cli: Cli, tmp_path: Path) -> None:
+    root = write(tmp_path / "data", [rule_item(GOOD) | {"ref_answer": None}, schema_item()])
+    more = ("--model", "m", "--base-url", "http://127.0.0.1:9/v1", "--judge-model", "j")
+    more += ("--judge-base-url", "http://127.0.0.1:9/v1", "--dry-run")
+    ran = cli(*command(root, tmp_path / "r", *more))
+    assert ran.code == 0, ran.err
+    counted = {}
+    for line in ran.out.splitlines():
+        words = line.split()
+        for role in ("agent", "extractor", "scorer"):
+            if role in words[:2]:
+                counted.setdefault(role, words[words.index(role) + 1 :])
+    assert counted["agent"][:2] == ["2", "2"]
+    assert (counted["extractor"][0], counted["scorer"][0]) == ("1", "2")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

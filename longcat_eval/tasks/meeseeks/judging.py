@@ -5,7 +5,7 @@ Meeseeks. A part is cut out when the first rule asks for it: nothing is asked wh
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import Any
 
@@ -66,6 +66,15 @@ class Judging:
             found[place] = await self._judge(place, found)
         return [one for place in sorted(found) for one in found[place]]
 
+    def questions(self) -> Iterator[tuple[str, int, str]]:
+        """Yield (role, turn, prompt) of all that may be asked: no sub-question failed."""
+        for place, point in enumerate(self.item.points):
+            if point.rule is None:
+                yield SCORER, place, self._scorer_prompt(point)
+        for key in {point.part for point in self.item.points if point.rule and point.part}:
+            if not self.item.parts[key].startswith(FIELD):
+                yield EXTRACTOR, self._turn(key), self._extractor_prompt(key)
+
     async def _judge(self, place: int, before: Mapping[int, list[Found]]) -> list[Found]:
         point = self.item.points[place]
         failed = [i for i in self.item.needs(place) if not all(one.passed for one in before[i])]
@@ -79,10 +88,7 @@ class Judging:
         return [await self._by_rule(point, point.rule)]
 
     async def _scored(self, point: SubQuestion, turn: int) -> Found:
-        prompt = self.prompts.scorer.format(
-            input=self.item.question, output=self.reply, question=point.question
-        )
-        verdict = await self._judges[SCORER].ask(self.ctx, prompt, read_yes_no, turn=turn)
+        verdict = await self._judges[SCORER].ask(self.ctx, self._scorer_prompt(point), read_yes_no, turn=turn)
         self.nulls += verdict.nulls
         why = "unreadable" if verdict.value is None else " ".join(verdict.text.split())[:300]
         return Found(point.point, bool(verdict.value), SCORER, why, list(point.tags))
@@ -111,31 +117,40 @@ class Judging:
                 "json_reply:field_text", None, self.reply, wanted.partition(":")[2].strip()
             )
             return None if text is None else [text]
-        turn = list(self.item.parts).index(key)
-        program = self.prompts.program_single if self.item.single else self.prompts.program_multi
-        if CODE in wanted and program:
-            prompt = program.format(
-                model_response=self.reply.replace("\n", ""), instruction=wanted.replace(CODE, "")
-            )
-            return await self._cut_by_program(prompt, turn)
-        template = self.prompts.single if self.item.single else self.prompts.multi
-        prompt = template.format(
-            input_instruction=self.item.question,
-            model_response=self.reply,
-            extraction_prompt=wanted.replace(CODE, ""),
-        )
-        verdict = await self._judges[EXTRACTOR].ask(self.ctx, prompt, self._read_parts, turn=turn)
-        self.nulls += verdict.nulls
-        return verdict.value
-
-    async def _cut_by_program(self, prompt: str, turn: int) -> list[str] | None:
-        verdict = await self._judges[EXTRACTOR].ask(self.ctx, prompt, read_program, turn=turn)
-        self.nulls += verdict.nulls
-        if verdict.value is None:
+        judge, prompt, turn = self._judges[EXTRACTOR], self._extractor_prompt(key), self._turn(key)
+        if not self._wants_program(key):
+            texts = await judge.ask(self.ctx, prompt, self._read_parts, turn=turn)
+            self.nulls += texts.nulls
+            return texts.value
+        program = await judge.ask(self.ctx, prompt, read_program, turn=turn)
+        self.nulls += program.nulls
+        if program.value is None:
             return None
-        parts, _ = await self._call("code_runner:extract", (None, ""), verdict.value, self.reply)
+        parts: list[str] | None
+        parts, _ = await self._call("code_runner:extract", (None, ""), program.value, self.reply)
         self.nulls += parts is None
-        return parts  # type: ignore[no-any-return]
+        return parts
+
+    def _turn(self, key: str) -> int:
+        return list(self.item.parts).index(key)
+
+    def _wants_program(self, key: str) -> bool:
+        return CODE in self.item.parts[key] and bool(self.prompts.program_multi)
+
+    def _extractor_prompt(self, key: str) -> str:
+        prompts, wanted = self.prompts, self.item.parts[key].replace(CODE, "")
+        if self._wants_program(key):
+            template = prompts.program_single if self.item.single else prompts.program_multi
+            return template.format(model_response=self.reply.replace("\n", ""), instruction=wanted)
+        template = prompts.single if self.item.single else prompts.multi
+        return template.format(
+            input_instruction=self.item.question, model_response=self.reply, extraction_prompt=wanted
+        )
+
+    def _scorer_prompt(self, point: SubQuestion) -> str:
+        return self.prompts.scorer.format(
+            input=self.item.question, output=self.reply, question=point.question
+        )
 
     def _read_parts(self, text: str) -> list[str] | None:
         return read_parts(text, self.reply)

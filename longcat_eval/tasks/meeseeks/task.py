@@ -71,6 +71,10 @@ GOLD_FAILS = frozenset(
 """The reference answers that do not meet their own JSON schema, by the official code too."""
 
 
+FILLER = "字" * 1_400
+"""As long as a reply of 900 tokens."""
+
+
 class MeeseeksTask:
     """Implements `protocols.Task`."""
 
@@ -91,7 +95,6 @@ class MeeseeksTask:
             judges={role: judge.rules for role, judge in judges_of(OWN).items()},
             notes=(*NOTES, f"prompts of the judges: {OWN.origin}"),
             typical_tokens=900,
-            typical_requests={EXTRACTOR: 0.6, SCORER: 2.6},
         )
         self._prompts = OWN
 
@@ -114,10 +117,12 @@ class MeeseeksTask:
     def reference(self, sample: Sample, repeat: int) -> Mapping[str, Sequence[Message]]:
         """Return the reference answer, which 170 of the 373 have, and judges who find it right."""
         item = item_of(sample)
+        if item.reference is None:
+            return {}
         texts = [item.reference_parts.get(key) for key in item.parts]
         cut = ["ALL" if one is None else _json(one) for one in texts]
         return {
-            "agent": [Message("assistant", item.reference or "")],
+            "agent": [Message("assistant", item.reference)],
             EXTRACTOR: [Message("assistant", text) for text in cut],
             SCORER: [Message("assistant", "判断：是") for _ in item.points],
         }
@@ -125,6 +130,12 @@ class MeeseeksTask:
     async def attempt(self, sample: Sample, ctx: AttemptContext) -> Transcript:
         """Ask once."""
         return await ask_once(sample.fields["question"], ctx)
+
+    async def rehearse(self, sample: Sample, ctx: AttemptContext) -> None:
+        """Ask the agent, and the judges all that they may be asked about a reply of usual length."""
+        await ask_once(sample.fields["question"], ctx)
+        for role, turn, prompt in Judging(item_of(sample), FILLER, self._prompts, ctx).questions():
+            await ctx.ask([{"role": "user", "content": prompt}], role=role, turn=turn)
 
     async def score(self, sample: Sample, transcript: Transcript, ctx: AttemptContext) -> Score:
         """Return 1 if every sub-question is met; `extracted` names those that are not.
