@@ -297,7 +297,8 @@ class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):
     authors use in a role, and the sampling that the protocol fixes for it. `judges` are the roles that
     `score` asks (`runners/judging.py`); they are in `roles` too. For
     estimates before a run only: `typical_tokens` is a rough completion length of one attempt of the agent,
-    `typical_requests` how many requests an attempt makes in each role, where that is more than one.
+    `typical_requests` how many requests an attempt makes in each role, where that is more than one,
+    `typical_role_tokens` how long one completion of another role than the agent is.
     """
 
     name: str
@@ -317,6 +318,7 @@ class TaskProtocol(msgspec.Struct, frozen=True, kw_only=True):
     judges: dict[str, JudgeRules] = {}
     typical_tokens: int = 0
     typical_requests: dict[str, float] = {}
+    typical_role_tokens: dict[str, int] = {}
 
 
 class Aggregate(msgspec.Struct, frozen=True):

@@ -3,17 +3,13 @@
 from collections.abc import Mapping
 
 from longcat_eval.errors import UsageError
-from longcat_eval.model_backend.presets import load_presets
 from longcat_eval.model_backend.resolve import ResolvedModel
 
 
 def price_remedy(role: str) -> str:
-    """How a user gives the price of a role: the agent's by a flag, the others' by a preset alone."""
-    if role == "agent":
-        return "give --set price.prompt=… --set price.completion=…, dollars per million tokens"
-    presets = load_presets().presets.items()
-    priced = ", ".join(name for name, preset in presets if preset.price and preset.kind == "endpoint")
-    return f"its price can only come from a preset at its maker's own endpoint, as {priced} have one"
+    """How a user gives the price of a role."""
+    start = "--set " if role == "agent" else f"--role {role}."
+    return f"give {start}price.prompt=… {start}price.completion=…, dollars per million tokens"
 
 
 def require_prices(models: Mapping[str, ResolvedModel]) -> None:

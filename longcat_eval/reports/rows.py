@@ -30,8 +30,8 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     `conditions` are what else results must share to be compared (`conditions.conditions`); `errors` are
     standard errors over new questions of those metrics that are means over right-or-wrong draws (pass@k and
     the like, maj@k); `means` are plain numbers over attempts, no percentages. `tokens` are (prompt,
-    completion), `cost` is in US dollars and None where a price is unknown, `seconds` sums over attempts,
-    `nulls` replies of judges that could not be read.
+    completion), `cost` is in US dollars and None where a price is unknown, `role_costs` splits it by role,
+    `seconds` sums over attempts, `nulls` replies of judges that could not be read.
     """
 
     task: str
@@ -71,6 +71,7 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[float, float] | None = None
     ratio: tuple[str, str] | None = None
     nulls: float = 0.0
+    role_costs: dict[str, float | None] = {}
 
     @property
     def complete(self) -> bool:
@@ -148,6 +149,7 @@ def result_row(
         scores_sha256=scores_sha256(rows),
         points=_sums(valid, *aggregate.ratio) if aggregate and aggregate.ratio else None,
         ratio=aggregate.ratio if aggregate else None,
+        role_costs=role_costs(rows),
         nulls=fsum(row.metrics.get(NULLS, 0.0) for row in rows),
     )
 
@@ -182,6 +184,14 @@ def total_cost(costs: Iterable[float | None]) -> float | None:
     """The sum of the costs in US dollars, None if one of them is unknown."""
     known = list(costs)
     return None if None in known else fsum(cost for cost in known if cost is not None)
+
+
+def role_costs(rows: Sequence[AttemptRow]) -> dict[str, float | None]:
+    """The cost of each role, where others than the agent were asked; None if a part of it is unknown."""
+    roles = dict.fromkeys(role for row in rows for role in row.role_costs)
+    return {
+        role: total_cost(row.role_costs.get(role, 0.0) for row in rows if row.role_costs) for role in roles
+    }
 
 
 def scores_sha256(rows: Iterable[AttemptRow]) -> str:

@@ -88,12 +88,22 @@ def _usage(results: Sequence[ResultRow]) -> str:
     attempts = sum(sum(result.outcomes.values()) for result in results)
     parts = [
         f"{_tokens(prompt)} tokens in, {_tokens(completion)} out",
-        "cost unknown (no price set)" if cost is None else f"${cost:,.2f}",
+        ("cost unknown (no price set)" if cost is None else f"${cost:,.2f}") + _by_role(results),
         f"{_duration(seconds)} summed over attempts",
     ]
     if attempts:
         parts.append(f"{seconds / attempts:.1f} s each")
     return " · ".join(parts)
+
+
+def _by_role(results: Sequence[ResultRow]) -> str:
+    """` (agent $1.20, judge $9.80)`; nothing where no role's cost is known."""
+    roles = dict.fromkeys(role for result in results for role in result.role_costs)
+    costs = {role: total_cost(r.role_costs.get(role, 0.0) for r in results) for role in roles}
+    if not any(cost for cost in costs.values()):
+        return ""
+    said = (f"{role} {'unknown' if cost is None else f'${cost:,.2f}'}" for role, cost in costs.items())
+    return f" ({', '.join(said)})"
 
 
 def _tokens(count: int) -> str:

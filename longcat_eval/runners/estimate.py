@@ -140,6 +140,8 @@ def _role(part: PlannedTask, role: str, counted: Sequence[CountingModel]) -> Rol
     replies = "the reference's replies"
     if role == AGENT and protocol.typical_tokens:
         completion, replies = protocol.typical_tokens * CHARACTERS_PER_TOKEN, "a rough completion length"
+    elif rough := protocol.typical_role_tokens.get(role):
+        completion, replies = requests * rough * CHARACTERS_PER_TOKEN, "a rough completion length"
     tokens = prompt / CHARACTERS_PER_TOKEN, completion / CHARACTERS_PER_TOKEN
     return RoleEstimate(role, requests, *tokens, f"{prompts}; {replies}")
 

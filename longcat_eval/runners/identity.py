@@ -10,7 +10,7 @@ from longcat_eval.runners.manifest import Manifest
 FREE_ROLE_FIELDS = ("endpoint", "origins", "notes", "price", "placement")
 """A server may move and prices may change between two starts of one run."""
 FREE_TASK_FIELDS = ("floors",)
-FREE_PROTOCOL_FIELDS = ("notes", "typical_tokens", "typical_requests", "role_models")
+FREE_PROTOCOL_FIELDS = ("notes", "typical_tokens", "typical_requests", "typical_role_tokens", "role_models")
 FREE_DATASET_FIELDS = ("source", "revision", "remark")
 """The hash says which data; the same rows may come from the hub or from a folder."""
 

@@ -1,4 +1,4 @@
-"""Scores that are ratios of two sums: their interval over questions, and how they are told."""
+"""Scores that are ratios of two sums, and costs by role: their numbers, and how they are told."""
 
 import math
 import random
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from longcat_eval.records import Aggregate, AttemptRow, Outcome
 from longcat_eval.reports import rows as reports_rows
@@ -14,6 +15,7 @@ from longcat_eval.reports import texts
 from longcat_eval.reports.html.summary import categories
 from longcat_eval.reports.rows import result_row
 from longcat_eval.reports.statistics import RATIO_T, ratio_interval, ratio_metric
+from longcat_eval.reports.summary import _usage
 from longcat_eval.runners.manifest import TaskRecord
 
 MakeRecord = Callable[..., TaskRecord]
@@ -80,3 +82,18 @@ def test_a_ratio_is_told_by_its_points(make_record: MakeRecord, monkeypatch: pyt
     assert (part.bounds, part.coverage) == (None, 0.8)
     a, b = categories(rows, row.ratio)
     assert (a.value, b.value) == (pytest.approx(100 * 7.5 / 10), pytest.approx(25.0))
+
+
+def test_costs_are_told_by_role(make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports_rows, "_aggregate", lambda task, valid: Aggregate("acc", {"acc": 0.5}))
+    paid = {"agent": 0.5, "judge": 2.0}
+    rows = [structs.replace(row, cost=2.5, role_costs=paid) for row in attempts("made-up")]
+    row = result_row("made-up", make_record(4), rows)
+    assert row.role_costs == {"agent": 2.0, "judge": 8.0}
+    assert "$10.00 (agent $2.00, judge $8.00)" in _usage([row])
+    free = structs.replace(rows[0], cost=None, role_costs={"agent": None, "judge": 2.0})
+    unknown = result_row("made-up", make_record(4), [free, *rows[1:]])
+    assert "cost unknown (no price set) (agent unknown, judge $8.00)" in _usage([unknown])
+    assert (
+        "(" not in _usage([result_row("made-up", make_record(4), attempts("made-up"))]).partition("set)")[2]
+    )

@@ -62,6 +62,7 @@ class ArenaHardTask:
             judges={self.judge.role: self.judge.rules},
             notes=NOTES,
             typical_tokens=1_500,
+            typical_role_tokens={self.judge.role: 1_000},
         )
 
     def load(self, options: DataOptions) -> Dataset:
