@@ -5,9 +5,9 @@ before each: the runner keeps them for its thread, so that a dialogue depends on
 
 PYTHONPATH=CHECKOUT/src python vita_official.py PLAY.json OUT.json
 
-PLAY has `domain`, `language` and `scripts`: by task the messages of agent, user and judge in turn, as on the
-wire. OUT has by task the requests (role, messages, tools), reward, share of rubrics and how it ended, and the
-CPU seconds of all dialogues together.
+PLAY has `domain`, `language`, `tasks` (their file) and `scripts`: by task the messages of agent, user and
+judge in turn, as on the wire. OUT has by task the requests (role, messages, tools), reward, share of rubrics
+and how it ended, and the CPU seconds of all dialogues together.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ with contextlib.redirect_stdout(None):
     from vita import run
     from vita.agent import llm_agent
     from vita.data_model.message import AssistantMessage, ToolCall
-    from vita.data_model.tasks import Location
+    from vita.data_model.tasks import Location, Task
     from vita.evaluator import evaluator_traj
     from vita.user import user_simulator
     from vita.utils.llm_utils import format_messages
@@ -93,7 +93,8 @@ def main() -> None:
     logger.remove()
     asked = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     keep = not asked.get("measure")
-    tasks = {task.id: task for task in run.load_tasks(asked["domain"], asked["language"])}
+    rows = json.loads(Path(asked["tasks"]).read_text(encoding="utf-8"))
+    tasks = {row["id"]: Task.model_validate(row) for row in rows}
     started = time.process_time()
     played = {}
     nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - the judge prints, and failing tools print tracebacks

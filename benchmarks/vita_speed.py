@@ -37,12 +37,20 @@ async def ours(task, samples, scripts) -> float:
 
 def official(checkout: Path, scripts) -> float:
     """CPU seconds of all dialogues, one after the other."""
+    from test_vita_agrees import tasks_file
+
     wires = {
         name: {r: [m.wire() for m in lines] for r, lines in said.items()} for name, said in scripts.items()
     }
     with tempfile.TemporaryDirectory() as folder:
         asked, out = Path(folder) / "play.json", Path(folder) / "out.json"
-        play = {"domain": "delivery", "language": "chinese", "scripts": wires, "measure": True}
+        play = {
+            "domain": "delivery",
+            "language": "chinese",
+            "tasks": str(tasks_file(checkout, "delivery", "chinese")),
+            "scripts": wires,
+            "measure": True,
+        }
         asked.write_text(json.dumps(play))
         environment = {
             **os.environ,

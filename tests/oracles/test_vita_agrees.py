@@ -15,8 +15,10 @@ from vita_play import Sides, context
 
 from longcat_eval.protocols import DataOptions
 from longcat_eval.records import Message, Sample, Transcript, Wire
+from longcat_eval.tasks.vita.domain import Domain
 from longcat_eval.tasks.vita.gold import gold_calls
 from longcat_eval.tasks.vita.rubrics import rubrics_of, windows_of
+from longcat_eval.tasks.vita.source import find_source
 from longcat_eval.tasks.vita.task import VitaTask
 
 OFFICIAL = Path(__file__).resolve().parents[2] / "benchmarks" / "vita_official.py"
@@ -43,6 +45,22 @@ def loaded(checkout: Path, domain: str, language: str) -> tuple[VitaTask, list[S
     data = task.load(DataOptions(sources={"vita": checkout}))
     assert not data.drift
     assert len(data.samples) == 100
+    return task, data.samples
+
+
+def tasks_file(checkout: Path, domain: str, language: str) -> Path:
+    name = "tasks_en.json" if language == "english" else "tasks.json"
+    return checkout / "data" / "vita" / "domains" / domain / name
+
+
+def across(checkout: Path, folder: Path) -> tuple[VitaTask, list[Sample]]:
+    """Delivery tasks with the tools of all domains: tasks across domains were not at hand."""
+    file = folder / "vitabench" / "cross_domain_tasks.json"
+    file.parent.mkdir()
+    file.write_bytes(tasks_file(checkout, "delivery", "chinese").read_bytes())
+    task = VitaTask("vita", "cross-domain", "chinese", requests={})
+    data = task.load(DataOptions(folder, allow_drift=True, sources={"vita": checkout}))
+    assert data.drift.startswith("data/vita/domains/cross_domain/tasks.json")
     return task, data.samples
 
 
@@ -93,6 +111,23 @@ async def test_fifty_interleaved_simulations_stay_apart(checkout: Path) -> None:
 
     for base in (Location, ProductBaseModel, StoreBaseModel):
         assert not vars(base)["_global_instances"]
+
+
+def test_the_domains_together_take_orders_of_each(checkout: Path) -> None:
+    """A world made of a delivery task and an instore task; tasks across domains were not at hand."""
+    cross = Domain(find_source(DataOptions(sources={"vita": checkout})), "cross-domain", "english")
+    assert len({tool["function"]["name"] for tool in cross.agent_tools}) == len(cross.agent_tools) == 66
+    parts = [loaded(checkout, domain, "english")[1][0].fields for domain in ("delivery", "instore")]
+    user = parts[0]["environment"]["user_id"]
+    state = {**parts[1]["environment"], **parts[0]["environment"]}
+    world = cross.world({"environment": state})
+    for raw in parts:
+        for name, arguments in gold_calls(raw):
+            result = world.call("agent", name, {**arguments, "user_id": user})
+            assert result.content.startswith(PLACED), result
+    assert len(world.orders()) == 3, "a delivery, a shop's order and a reservation"
+    assert world.call("agent", "get_user_all_orders", {}).content.count("Order(") == 2
+    world.close()
 
 
 # --- word for word
@@ -170,7 +205,7 @@ def plain(message: Wire) -> list[Any]:
 
 
 def played_officially(
-    checkout: Path, folder: Path, domain: str, language: str, scripts: Any, **more: bool
+    checkout: Path, folder: Path, domain: str, language: str, tasks: Path, scripts: Any, **more: bool
 ) -> dict[str, Any]:
     """The same dialogues by the official runner, in a process of its own."""
     wires = {
@@ -178,7 +213,8 @@ def played_officially(
         for name, said in scripts.items()
     }
     asked, out = folder / "play.json", folder / "out.json"
-    asked.write_text(json.dumps({"domain": domain, "language": language, "scripts": wires, **more}))
+    play = {"domain": domain, "language": language, "tasks": str(tasks), "scripts": wires, **more}
+    asked.write_text(json.dumps(play))
     done = subprocess.run(
         [sys.executable, OFFICIAL, asked, out],
         env={**os.environ, "PYTHONPATH": str(checkout / "src"), "VITA_MODEL_CONFIG_PATH": os.devnull},
@@ -197,9 +233,28 @@ async def test_every_request_and_every_verdict_is_the_official_one(
 ) -> None:
     """100 dialogues of all kinds of turns, judged in windows."""
     task, samples = loaded(checkout, domain, language)
-    draw = random.Random(f"{SEED}{domain}{language}")
-    scripts = {sample.id: dialogue(task, sample, draw) for sample in samples}
-    official = played_officially(checkout, tmp_path, domain, language, scripts)
+    scripts = drawn(task, samples)
+    tasks = tasks_file(checkout, domain, language)
+    official = played_officially(checkout, tmp_path, domain, language, tasks, scripts)
+    assert await compared(task, samples, scripts, official) > 1500
+
+
+async def test_across_domains_too(checkout: Path, tmp_path: Path) -> None:
+    task, samples = across(checkout, tmp_path)
+    scripts = drawn(task, samples)
+    tasks = tasks_file(checkout, "delivery", "chinese")
+    official = played_officially(checkout, tmp_path, "delivery,instore,ota", "chinese", tasks, scripts)
+    assert await compared(task, samples, scripts, official) > 1500
+
+
+def drawn(task: VitaTask, samples: list[Sample]) -> dict[str, dict[str, list[Message]]]:
+    """A dialogue for every task."""
+    draw = random.Random(f"{SEED}{task.domain_name}{task.language}")
+    return {sample.id: dialogue(task, sample, draw) for sample in samples}
+
+
+async def compared(task: VitaTask, samples: list[Sample], scripts: Any, official: Any) -> int:
+    """Hold and judge every dialogue; return how many requests were compared."""
     requests = rewards = 0
     for sample in samples:
         theirs, sides = official[sample.id], Sides(scripts[sample.id])
@@ -212,10 +267,15 @@ async def test_every_request_and_every_verdict_is_the_official_one(
             ours = sides.of(role)
             known = [request for request in theirs["requests"] if request["role"] == role]
             assert len(ours) == len(known) == len(scripts[sample.id][role])
-            for body, request in zip(ours, known, strict=True):
+            lengths = [[len(said["messages"]) for said in side] for side in (ours, known)]
+            assert lengths[0] == lengths[1]
+            last = (
+                0 if role == "judge" else -1
+            )  # the last request of a side in a dialogue holds all before it
+            for body, request in zip(ours[last:], known[last:], strict=True):
                 assert [plain(m) for m in body["messages"]] == [plain(m) for m in request["messages"]]
                 assert body.get("tools") == request["tools"]
             requests += len(ours)
         rewards += int(theirs["reward"])
-    assert requests > 1500
     assert 10 < rewards < 90
+    return requests
