@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "longcat_eval"
 FLOORS = ["cli", "reports", "tasks", "runners", "model_backend", "ground"]
 HEAVY = """
-    torch transformers datasets scipy numpy openai docker tau2 swebench matplotlib aiohttp pydantic
+    torch transformers datasets scipy numpy openai docker tau2 vita swebench matplotlib aiohttp pydantic
     huggingface_hub pyarrow math_verify sympy xllamacpp yaml jinja2 zstandard
 """
 
