@@ -9,6 +9,7 @@ import pytest
 from cli_fixtures import Cli, serving
 from foreign_files import LM_EVAL, write_json
 from lmeval_tasks import ours, stock
+from made_up_runs import MakeRun
 
 from longcat_eval.reports.render_md import cell_text
 from longcat_eval.reports.table import build_table
@@ -52,12 +53,13 @@ def test_there_and_back(cli: Cli, ours: Path, tmp_path: Path) -> None:
     assert theirs == ours_too != "0.00"
 
 
-def test_lm_evals_own_results_stand_beside_it(cli: Cli, ours: Path, tmp_path: Path) -> None:
-    with serving(reply=reply) as server:
-        where = ("--base-url", server.base_url, "--model", "m", "--plain", "-o", "r")
-        assert cli("run", "--task", "lm-eval:our_sums", "--lm-eval-include", ours, *where).code == 0
+def test_lm_evals_own_results_stand_beside_it(make_run: MakeRun, tmp_path: Path) -> None:
+    run = read_run(make_run({"lm-eval:our_sums": (4, 1)}))
     results = {**LM_EVAL, "groups": {}, "results": {"our_sums": {"exact_match,strict": 0.4}}}
-    path = write_json(tmp_path / "results_1.json", results)
-    table = build_table([read_run(tmp_path / "r")], [str(path)])
-    assert [row.label for row in table.rows] == ["lm-eval:our_sums (exact_match)"]
-    assert cell_text(table.rows[0].cells[0]) == "40.00◊"
+    table = build_table([run], [str(write_json(tmp_path / "results_1.json", results))])
+    (row,) = table.rows
+    assert row.task == "lm-eval:our_sums"
+    assert cell_text(row.cells[0]) == "40.00◊"
+    other = {**results, "lm_eval_version": None, "results": {"our_sums_2": {"exact_match,strict": 0.4}}}
+    table = build_table([run], [str(write_json(tmp_path / "results_2.json", other))])
+    assert [row.task for row in table.rows] == ["lm-eval:our_sums", ""]
