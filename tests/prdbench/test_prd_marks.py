@@ -24,6 +24,7 @@ from longcat_eval.tasks.prdbench.marks import (
     Mark,
     mark_of_tests,
     question,
+    runs_tests,
     visible,
 )
 from longcat_eval.tasks.prdbench.plan import Case, Metric
@@ -146,6 +147,16 @@ async def test_a_judge_that_marks_nothing_is_no_score(reply: str) -> None:
     with pytest.raises(ModelError, match="no readable verdict") as error:
         await judged(lambda name, turn: reply)
     assert error.value.outcome is Outcome.JUDGE_ERROR
+
+
+def test_scripts_are_no_unit_tests_that_tell_by_themselves() -> None:
+    def of(command: str) -> Metric:
+        return Metric("m", "", "unit_test", "", (Case("cp a b", ""), Case(command, "")))
+
+    assert runs_tests(of("cd evaluation && python -m pytest tests/test_x.py"))
+    assert runs_tests(of("python -m unittest discover"))
+    assert not runs_tests(of("python evaluation/run_pytests.py"))
+    assert not runs_tests(of("python evaluation/tests/test_write_mutex.py"))
 
 
 async def test_a_reply_that_can_be_read_late_counts() -> None:

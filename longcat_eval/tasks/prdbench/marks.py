@@ -1,4 +1,4 @@
-"""A mark for every metric of a plan: unit tests by how they ended, all others by a judge, one question each.
+"""A mark for every metric of a plan: pytest's by how it ended, all others by a judge, one question each.
 
 The scale and what counts for 0 are those of the official prompts (`Evaluation/generate_code.py`,
 `EvalAgent/code_eval_agent/agent.py`); the words are our own. The official judge sees the same plan.
@@ -79,6 +79,7 @@ MISSING = "Its input file {name} is not in the plan's folder: nothing was typed.
 
 JUDGE = Judge("judge", prompt_hash(RULES, QUESTION, *PARTS, *ENDS.values(), TYPED, MISSING), max_tokens=4_096)
 
+_TESTS = re.compile(r"\b(?:pytest|unittest)\b")
 _PASSED = re.compile(r"\b(\d+) passed\b")
 _CONTROL = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_].*?\x1b\\|[@-Z\\-_=>])", re.DOTALL
@@ -110,7 +111,7 @@ async def mark_all(
     """Mark every metric; questions to the judge have the numbers from `first`. Raises `ModelError`."""
     marks = []
     for number, (metric, run) in enumerate(zip(plan, runs, strict=True), first):
-        mark = mark_of_tests(run) if metric.kind == "unit_test" and any_command(metric) else None
+        mark = mark_of_tests(run) if metric.kind == "unit_test" and runs_tests(metric) else None
         if mark is None:
             found = await JUDGE.ask(ctx, question(metric, run, tree), structured(Said), turn=number)
             said = found.value
@@ -123,9 +124,9 @@ async def mark_all(
     return marks
 
 
-def any_command(metric: Metric) -> bool:
-    """Whether a metric has something to run."""
-    return any(case.command for case in metric.cases)
+def runs_tests(metric: Metric) -> bool:
+    """Whether a metric runs pytest or unittest; scripts of the plan print failures and end with 0."""
+    return any(_TESTS.search(case.command) for case in metric.cases)
 
 
 def mark_of_tests(run: MetricRun) -> Mark:

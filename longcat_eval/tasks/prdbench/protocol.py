@@ -22,15 +22,15 @@ LIMITS = {
     "memory_gib": 4.0,
     "disk_gib": 8.0,
 }
-TYPICAL_QUESTIONS = 17.0
-"""Of 25 metrics, 17 are no unit tests."""
+TYPICAL_QUESTIONS = 17.9
+"""Of 1,259 metrics, 365 run pytest or unittest as unit tests."""
 
 NOTES = (
     "strict (the value): points over twice the plan's length, a metric without a mark counts 0; "
     "official_like leaves it out, as the official score does (which drops tasks without a report, too)",
     "the plan's commands are run for the judge, not by it: a line is typed when the program waits for one, "
     "and the judge reads what could be seen; it is asked one metric at a time",
-    "unit tests have all points where their commands pass and none otherwise; no judge is asked",
+    "unit tests of pytest or unittest have all points where they pass and none otherwise; no judge is asked",
     "a project in which nothing was made scores 0 without a judge",
     "images are named to the judge with their size and not shown (the official judge may ask a vision model)",
     "the developer is the profile edit with our own prompts; the authors' minimal agent is another one",
