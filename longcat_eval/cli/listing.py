@@ -1,5 +1,6 @@
 """Commands that only show: tasks, models, settings, the cache."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,8 @@ def list_tasks() -> None:
     from longcat_eval.tasks.table import DESCRIPTIONS
 
     console = Console()
-    console.print(_table([("task", "what it asks"), *DESCRIPTIONS.items()]))
+    bridge = ("lm-eval:NAME", "any task, group or tag of lm-eval, or of your own definitions")
+    console.print(_table([("task", "what it asks"), *DESCRIPTIONS.items(), bridge]))
     console.print()
     rows: list[tuple[str, ...]] = [("suite", "tasks")]
     for name in SUITES:
@@ -31,10 +33,15 @@ def show_task(name: str) -> None:
     import msgspec
     from rich.console import Console
 
-    from longcat_eval.tasks.table import DESCRIPTIONS, load_task
+    from longcat_eval.cli.planning import tasks_named
+    from longcat_eval.cli.settings import RunSettings
+    from longcat_eval.tasks.table import DESCRIPTIONS
 
-    task = load_task(name)
-    lines = [("task", name), ("about", DESCRIPTIONS[name])]
+    include = os.environ.get("LONGCAT_EVAL_LM_EVAL_INCLUDE")
+    shown = RunSettings(lm_eval_include=Path(include) if include else None, lm_eval_unsafe_code=True)
+    task, *others = tasks_named(name, shown)
+    about = f"one of {len(others) + 1} tasks of {name}" if others else "a task of lm-eval"
+    lines = [("task", task.name), ("about", DESCRIPTIONS.get(name, about))]
     lines += [(k, _text(v)) for k, v in msgspec.to_builtins(task.protocol).items() if v not in ((), {}, [])]
     lines += [("needs", ", ".join(sorted(task.needs)))]
     lines += [(f"floor {k}", f"{100 * v:.2f}") for k, v in task.floors.items()]

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.tasks.lmeval.catalog import PREFIX, Leaf
+from longcat_eval.tasks.punkt import ROOT, punkt_cache
 
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 SEEDS = (0, 1234, 1234)
 """Of random, numpy and the few-shot examples: the defaults of `lm_eval.simple_evaluate`."""
 
@@ -26,6 +29,24 @@ def read_config(leaf: Leaf) -> dict[str, Any]:
         made = load_yaml(leaf.yaml_path, resolve_func=True)["class"]
         config["output_type"] = getattr(made, "OUTPUT_TYPE", None) or "generate_until"
     return config
+
+
+def own_aggregation(leaf: Leaf, metric: str) -> Any:
+    """The function by which a definition aggregates a metric, None where it names none; reads no data.
+
+    A metric that a function of several names is told by that function's: the only one there is.
+    """
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    config = {**load_yaml(leaf.yaml_path, resolve_func=True), **leaf.overrides}
+    if "class" in config:
+        return build(leaf).aggregation().get(metric)
+    found = {
+        getattr(entry["metric"], "__name__", entry["metric"]): entry["aggregation"]
+        for entry in config.get("metric_list") or ()
+        if callable(entry.get("aggregation"))
+    }
+    return found.get(metric) or (next(iter(found.values())) if len(found) == 1 else None)
 
 
 def build(leaf: Leaf, fewshot: int | None = None) -> Any:
@@ -57,6 +78,7 @@ def settled() -> Iterator[None]:
     import datasets
     import numpy as np
 
+    _show_nltk_its_data()
     datasets.disable_progress_bars()
     random.seed(SEEDS[0])
     np.random.seed(SEEDS[1])
@@ -71,16 +93,28 @@ def documents(task: Any) -> list[dict[str, Any]]:
 
 
 def plain(doc: Any) -> Any:
-    """A document as JSON; what is no JSON (an image, a date) becomes its text."""
+    """A document as JSON; what is no JSON (an image, a date) becomes its text, less its place in memory."""
     from lm_eval.utils import handle_non_serializable
 
-    return json.loads(json.dumps(doc, default=handle_non_serializable, ensure_ascii=False))
+    def kept(value: Any) -> Any:
+        said = handle_non_serializable(value)
+        return _ADDRESS.sub("", said) if isinstance(said, str) else said
+
+    return json.loads(json.dumps(doc, default=kept, ensure_ascii=False))
 
 
 def digest(doc: Any) -> str:
     """Tells a document from every other."""
     text = json.dumps(doc, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _show_nltk_its_data() -> None:
+    """Let NLTK find the sentence model that `longcat-eval fetch punkt` brought: tasks download it else."""
+    here = str(punkt_cache() / ROOT)
+    known = [part for part in os.environ.get("NLTK_DATA", "").split(os.pathsep) if part]
+    if here not in known:
+        os.environ["NLTK_DATA"] = os.pathsep.join([*known, here])
 
 
 def _no_data(leaf: Leaf, error: Exception) -> str:

@@ -4,7 +4,7 @@ import json
 import os
 import random
 import sys
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from longcat_eval.tasks.lmeval.building import build, digest, documents, plain
@@ -75,7 +75,7 @@ def _plain_value(value: Any) -> Any:
     raise TypeError(f"a metric's value is {type(value).__name__}, which cannot be kept")
 
 
-@cache
+@lru_cache(maxsize=4)
 def _task(leaf: str) -> tuple[Any, list[Any]]:
     task = build(Leaf(*json.loads(leaf)))
     return task, documents(task)

@@ -5,8 +5,9 @@ no change of a task: lm-eval's own repeats score the first reply alone (specs/qa
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from msgspec import structs
@@ -27,7 +28,14 @@ from longcat_eval.records import (
 )
 from longcat_eval.tasks.known_data import canonical_hash
 from longcat_eval.tasks.lmeval import aggregating
-from longcat_eval.tasks.lmeval.building import build, digest, documents, plain, read_config
+from longcat_eval.tasks.lmeval.building import (
+    build,
+    digest,
+    documents,
+    own_aggregation,
+    plain,
+    read_config,
+)
 from longcat_eval.tasks.lmeval.catalog import PREFIX, Leaf, leaves, lm_eval_version
 from longcat_eval.tasks.lmeval.prompting import (
     GENERATE,
@@ -43,6 +51,7 @@ from longcat_eval.tasks.lmeval.prompting import (
 from longcat_eval.tasks.replies import ended_early, visible_text
 
 JUDGE = "longcat_eval.tasks.lmeval.judging:judge"
+INCLUDE = "LONGCAT_EVAL_LM_EVAL_INCLUDE"
 SECONDS = 300.0
 """Wall time of one verdict; the first in a worker builds the task."""
 LONGEST = 2000
@@ -169,9 +178,13 @@ class LmEvalTask:
     def _own_function(self, metric: str) -> aggregating.Function | None:
         """The task's own aggregation of a metric, None where the task cannot be read here."""
         try:
-            found = self.leaf or next(iter(leaves(self.name.removeprefix(PREFIX), None).values()))
-            function: aggregating.Function | None = build(found).aggregation().get(metric)
-        except (EnvironmentUnusableError, UsageError):
+            found = self.leaf
+            if found is None:
+                include = os.environ.get(INCLUDE)
+                known = leaves(self.name.removeprefix(PREFIX), Path(include) if include else None)
+                found = next(iter(known.values()))
+            function: aggregating.Function | None = own_aggregation(found, metric)
+        except (EnvironmentUnusableError, UsageError, ImportError, OSError):
             return None
         return function
 
