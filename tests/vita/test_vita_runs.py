@@ -244,6 +244,7 @@ def test_a_judge_is_asked_for(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({}, "two tasks have the same id"),
         ({"instructions": ""}, "has no time, instructions or rubrics"),
         ({"evaluation_criteria": {}}, "has no time, instructions or rubrics"),
         ({"environment": {}}, "a task has no 'time'"),
@@ -253,7 +254,8 @@ def test_a_judge_is_asked_for(cli: Cli) -> None:
 def test_a_task_that_cannot_be_run_is_named(cli: Cli, tmp_path: Path, change: Any, message: str) -> None:
     root = shutil.copytree(STAND_IN, tmp_path / "mine")
     file = root / "data" / "vita" / "domains" / "delivery" / "tasks.json"
-    file.write_text(json.dumps([json.loads(file.read_text())[0] | change]))
+    first = json.loads(file.read_text())[0]
+    file.write_text(json.dumps([first, first | change]))
     ran = cli(*TASK, "--vita-src", root, "--allow-data-drift", "--model", "scripted/oracle")
     assert ran.code == 5
     assert message in ran.err

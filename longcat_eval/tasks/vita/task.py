@@ -85,6 +85,8 @@ class VitaTask:
                 "--allow-data-drift runs it all the same and marks every report"
             )
         samples = [self._sample(raw) for raw in tasks.rows]
+        if len({sample.id for sample in samples}) < len(samples):
+            raise EnvironmentUnusableError(f"{self.name} from {tasks.place}: two tasks have the same id")
         self._domain = Domain(source, self.domain_name, self.language)
         prompts = self._domain.prompts
         tools = msgspec.json.encode(self._domain.agent_tools).decode()
@@ -107,8 +109,8 @@ class VitaTask:
     async def attempt(self, sample: Sample, ctx: AttemptContext) -> Transcript:
         """Hold one dialogue.
 
-        Artifacts: `end`, `steps`, `errors` and `resampled` by role, `faults` of the user, `orders` as they
-        stand in the end, and the `trajectory`, every message and tool result in order.
+        Artifacts: `end`, `steps`, `errors` and `resampled` by role, `user_faults`, `orders` as they stand in
+        the end, and the `trajectory`, every message and tool result in order.
         """
         domain, raw = self.domain, sample.fields
         agent = Participant("agent", [_system(domain.agent_prompt(raw))], domain.agent_tools)
