@@ -37,6 +37,8 @@ LABELS = st.sampled_from(sorted(WORTH))
         ("[B>A] and later [[A=B]], then [A>B]", "A=B"),
         ("[[A]]", None),
         ("[[A>>>B]]", None),
+        ("<think>perhaps [[A>B]]</think>It is [[B>A]].", "B>A"),
+        ("<think>perhaps [[A>B]], but", None),
         ("[[A > B]]", None),
         ("[C]", None),
         ("Assistant A is better", None),

@@ -15,8 +15,8 @@ from toy_judged import READER, SCORER, JudgedToy
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.model_backend.role import Role
 from longcat_eval.protocols import DataOptions, ModelError
-from longcat_eval.records import Outcome, Request
-from longcat_eval.runners.budget import Budget
+from longcat_eval.records import AttemptRow, Outcome, Request
+from longcat_eval.runners.budget import ANSWER_TAKEN, Budget
 from longcat_eval.runners.identity import differences
 from longcat_eval.runners.judging import NULL_VERDICT, structured
 from longcat_eval.runners.manifest import RoleRecord
@@ -226,6 +226,24 @@ async def test_rescore_reads_what_judges_said_and_asks_none(tmp_path: Path) -> N
     task = Asking(3)
     with pytest.raises(EnvironmentUnusableError, match="was not asked in this run"):
         await rescore(read_run(tmp_path), {task.name: (task, samples)}, NoWorkers())
+
+
+def test_an_answer_taken_from_another_run_is_not_paid_again() -> None:
+    taken = AttemptRow(
+        task="t",
+        sample="s",
+        repeat=0,
+        outcome=Outcome.JUDGE_ERROR,
+        reason=ANSWER_TAKEN,
+        cost=5.0,
+        unjudged=True,
+    )
+    judged = msgspec.structs.replace(
+        taken, outcome=Outcome.ANSWERED, value=1.0, reason="", cost=7.0, unjudged=False, time="2"
+    )
+    budget = Budget()
+    budget.spend_all([judged, taken])
+    assert budget.cost == 2.0
 
 
 def test_judge_prompts_and_sampling_are_part_of_the_identity() -> None:

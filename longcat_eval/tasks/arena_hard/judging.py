@@ -12,6 +12,7 @@ from typing import NamedTuple
 from longcat_eval.records import Wire
 from longcat_eval.runners.judging import Judge
 from longcat_eval.tasks.prompts import prompt_hash
+from longcat_eval.tasks.replies import visible_text
 
 _PROMPTS = Path(__file__).with_name("judge_prompts.yaml")
 _PATTERNS = (re.compile(r"\[\[([AB<>=]+)\]\]"), re.compile(r"\[([AB<>=]+)\]"))
@@ -63,13 +64,13 @@ def game(category: str, question: str, answer_a: str, answer_b: str) -> list[Wir
 
 
 def read_verdict(text: str) -> str | None:
-    """Return the last label in double brackets, else in single ones, of the text in capitals.
+    """Return the last label in double brackets, else in single ones, of the visible text in capitals.
 
     None where there is none, or where it is none of the ten that have a worth (the official script fails on
-    those).
+    those). A judge's reasoning is no verdict, even if it was cut in the middle of it.
     """
     for pattern in _PATTERNS:
-        if found := pattern.findall(text.upper()):
+        if found := pattern.findall(visible_text(text).upper()):
             label: str = found[-1]
             return label if label in VERDICTS else None
     return None
