@@ -19,7 +19,7 @@ def test_every_task_is_made_under_its_name(name: str) -> None:
         assert task.protocol.name == "tau2-v0.2"
         return
     if name.startswith("vitabench"):
-        assert task.protocol.name == f"vitabench-0.0.1-{'english' if name.endswith('-en') else 'chinese'}"
+        assert task.protocol.name == f"vitabench-2025-11-{'english' if name.endswith('-en') else 'chinese'}"
         return
     assert task.protocol.name.startswith((f"{name}/", "swe-bench/"))
     assert task.floors["null"] == 0.0
