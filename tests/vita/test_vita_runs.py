@@ -78,7 +78,13 @@ def outcomes(path: Path) -> Counter[tuple[str, str]]:
 def test_the_oracle_passes_and_who_does_nothing_fails(cli: Cli) -> None:
     ran = cli(*TASK, *HERE, "--model", "scripted/oracle", "--limit", 4, "-o", "oracle")
     assert ran.code == 0, ran.err
-    for words in ("100.00", "(16/16)", "vitabench-0.0.1-chinese", "rubrics 100.00", "judge scripted/oracle"):
+    for words in (
+        "100.00",
+        "(16/16)",
+        "vitabench-2025-11-chinese",
+        "rubrics 100.00",
+        "judge scripted/oracle",
+    ):
         assert words in ran.out
     ran = cli(*TASK, *HERE, "--model", "scripted/null", "--limit", 4, "-o", "null")
     assert ran.code == 0, ran.err
@@ -95,7 +101,7 @@ def test_every_task_of_the_table_loads_and_runs(cli: Cli) -> None:
     assert ran.code == 0, ran.err
     manifest = read_run(Path("r")).manifest
     assert [manifest.tasks[name].protocol.name for name in names] == [
-        f"vitabench-0.0.1-{language}" for _ in range(4) for language in ("chinese", "english")
+        f"vitabench-2025-11-{language}" for _ in range(4) for language in ("chinese", "english")
     ]
     assert len({manifest.tasks[name].protocol.prompt_hash for name in names}) == 8
     for name in names:
@@ -227,7 +233,7 @@ def test_an_unknown_version_needs_a_word(cli: Cli) -> None:
     ran = cli(*TASK, "--model", "scripted/oracle", "--vita-src", STAND_IN)
     assert ran.code == 5
     for words in (
-        "is not the known one: data/vita/domains/delivery/tasks.json",
+        "is not the known version: data/vita/domains/delivery/tasks.json",
         "more",
         "--allow-data-drift",
     ):
@@ -317,7 +323,7 @@ def test_an_estimate_has_all_three_roles(cli: Cli) -> None:
 def test_fetch_checks_the_checkout(cli: Cli) -> None:
     ran = cli("fetch", "vitabench-delivery", "--vita-src", STAND_IN)
     assert ran.code == 5
-    assert "is not the known one" in ran.out
+    assert "is not the known version" in ran.out
 
 
 def test_a_member_of_a_suite_without_checkout_is_named(cli: Cli) -> None:

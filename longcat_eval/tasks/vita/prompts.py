@@ -43,7 +43,7 @@ def read_prompts(source: VitaSource, language: str) -> Prompts:
         prompts.judge_input.format(window_content="", current_rubrics_str="")
     except (TypeError, KeyError, IndexError, ValueError):
         raise EnvironmentUnusableError(
-            f"{source.version} has no texts where vitabench 0.0.1 has them: this version is not supported"
+            f"{source.version} has no texts where vitabench@96f3b85 has them: this version is not supported"
         ) from None
     return prompts
 

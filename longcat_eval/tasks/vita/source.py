@@ -13,6 +13,8 @@ from longcat_eval.records import Wire
 from longcat_eval.runners.provenance import git_state
 
 REPOSITORY = "https://github.com/meituan-longcat/vitabench"
+COMMIT = "96f3b8529d8e"
+"""The known version, of 2025-11-06; the one of 2026-01 has other tasks and tools."""
 NEEDED = ("src/vita/domains", "src/vita/prompts")
 DATA = "data/vita/domains"
 CODE = "src/vita/"
@@ -61,7 +63,7 @@ def find_source(options: DataOptions) -> VitaSource:
     if chosen is None:
         raise EnvironmentUnusableError(
             "VitaBench is a program with its data and on no package index: "
-            f"git clone {REPOSITORY}, and give --vita-src the folder"
+            f"git clone {REPOSITORY}, git checkout {COMMIT} in it, and give --vita-src the folder"
         )
     root = Path(chosen).expanduser().resolve()
     if not all((root / name).is_dir() for name in NEEDED):

@@ -35,7 +35,7 @@ from longcat_eval.tasks.vita import protocol as official
 from longcat_eval.tasks.vita.domain import Domain
 from longcat_eval.tasks.vita.gold import gold_scripts, idle_scripts
 from longcat_eval.tasks.vita.rubrics import Rubric, judge_dialogue, rubrics_of
-from longcat_eval.tasks.vita.source import find_source, read_tasks
+from longcat_eval.tasks.vita.source import COMMIT, find_source, read_tasks
 
 GRADER = "vita-sliding-window/1"
 MEANS = ("steps", "tool_calls", "tool_errors", NULLS)
@@ -49,7 +49,7 @@ class VitaTask:
         self.needs = frozenset({"chat", "tools"})
         self.floors: Mapping[str, float] = {}
         self.protocol = TaskProtocol(
-            name=f"vitabench-0.0.1-{language}",
+            name=f"vitabench-2025-11-{language}",
             repeats=official.REPEATS,
             metric=f"avg@{official.REPEATS}",
             max_tokens=official.MAX_TOKENS,
@@ -81,8 +81,9 @@ class VitaTask:
         tasks = read_tasks(source, self.domain_name, self.language, options)
         if tasks.drift and not options.allow_drift:
             raise EnvironmentUnusableError(
-                f"{self.name} from {tasks.place} is not the known one: {tasks.drift}. "
-                "--allow-data-drift runs it all the same and marks every report"
+                f"{self.name} from {tasks.place} is not the known version: {tasks.drift} differ. "
+                f"`git checkout {COMMIT}` in it gets that; --allow-data-drift runs yours all the same and "
+                "marks every report"
             )
         samples = [self._sample(raw) for raw in tasks.rows]
         if len({sample.id for sample in samples}) < len(samples):
