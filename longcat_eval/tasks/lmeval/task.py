@@ -4,7 +4,6 @@ github.com/EleutherAI/lm-evaluation-harness. Each reply is filtered and judged b
 no change of a task: lm-eval's own repeats score the first reply alone (specs/qa.md §3.2).
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
@@ -36,7 +35,7 @@ from longcat_eval.tasks.lmeval.building import (
     plain,
     read_config,
 )
-from longcat_eval.tasks.lmeval.catalog import PREFIX, Leaf, leaves, lm_eval_version
+from longcat_eval.tasks.lmeval.catalog import PREFIX, Leaf, leaves
 from longcat_eval.tasks.lmeval.prompting import (
     GENERATE,
     MOST_STOPS,
@@ -44,10 +43,9 @@ from longcat_eval.tasks.lmeval.prompting import (
     BridgeOptions,
     build_requests,
     cut,
-    most_tokens,
     prompts_hash,
-    stop_strings,
 )
+from longcat_eval.tasks.lmeval.protocol import protocol_of
 from longcat_eval.tasks.replies import ended_early, visible_text
 
 JUDGE = "longcat_eval.tasks.lmeval.judging:judge"
@@ -93,7 +91,7 @@ class LmEvalTask:
     def _read(self, leaf: Leaf, options: BridgeOptions) -> None:
         config = read_config(leaf)
         self.leaf, self.options, self.unsafe = leaf, options, bool(config.get("unsafe_code"))
-        self.protocol = _protocol(leaf, config, options)
+        self.protocol = protocol_of(leaf, config, options)
         self.needs = frozenset({"loglikelihood" if self.protocol.deterministic else "chat"})
 
     def load(self, options: DataOptions) -> Dataset:
@@ -129,29 +127,30 @@ class LmEvalTask:
 
     async def attempt(self, sample: Sample, ctx: AttemptContext) -> Transcript:
         """Send the document's requests one after the other; a call's turn is the number of its request."""
+        transcript = ctx.transcript()
         for turn, ask in enumerate(self.requests[int(sample.id)]):
             try:
-                if ask.kind == GENERATE:
-                    stop: dict[str, Any] = {"stop": list(ask.stops[:MOST_STOPS])} if ask.stops else {}
-                    await ctx.ask(ask.messages, turn=turn, max_tokens=self.protocol.max_tokens, **stop)
-                else:
-                    context, text = ("", ask.text) if ask.rolling else (ask.text, ask.continuation)
-                    await ctx.loglikelihood(context, text, turn=turn)
+                await self._send(ask, turn, ctx)
             except ModelError as error:
-                if ask.kind != GENERATE and error.outcome.valid:
-                    error.outcome = (
-                        Outcome.ENDPOINT_ERROR
-                    )  # a text too long to score says nothing of the model
                 if not error.outcome.valid:
                     raise
-                transcript = ctx.transcript()
-                transcript.outcome, transcript.reason, transcript.error = (
-                    error.outcome,
-                    error.reason,
-                    str(error),
-                )
-                return transcript
-        return ctx.transcript()
+                transcript.outcome, transcript.reason = error.outcome, error.reason
+                transcript.error = str(error)
+                break
+        return transcript
+
+    async def _send(self, ask: Ask, turn: int, ctx: AttemptContext) -> None:
+        if ask.kind == GENERATE:
+            stop: dict[str, Any] = {"stop": list(ask.stops[:MOST_STOPS])} if ask.stops else {}
+            await ctx.ask(ask.messages, turn=turn, max_tokens=self.protocol.max_tokens, **stop)
+            return
+        context, text = ("", ask.text) if ask.rolling else (ask.text, ask.continuation)
+        try:
+            await ctx.loglikelihood(context, text, turn=turn)
+        except ModelError as error:
+            if error.outcome.valid:  # a text too long to score says nothing of the model
+                error.outcome = Outcome.ENDPOINT_ERROR
+            raise
 
     async def score(self, sample: Sample, transcript: Transcript, ctx: AttemptContext) -> Score:
         """Judge by lm-eval's filters and metrics in a worker; a reply that broke off is judged as it is."""
@@ -203,49 +202,6 @@ def open_tasks(name: str, options: BridgeOptions) -> list[LmEvalTask]:
 def named(name: str) -> LmEvalTask:
     """The task as opened in this process, else closed."""
     return _opened.get(name) or LmEvalTask(name)
-
-
-def _protocol(leaf: Leaf, config: Mapping[str, Any], options: BridgeOptions) -> TaskProtocol:
-    generated = config.get("output_type", GENERATE) == GENERATE
-    given = config.get("generation_kwargs") or {}
-    shots = config.get("num_fewshot") or 0
-    if options.fewshot is not None and config.get("num_fewshot") != 0:
-        shots = options.fewshot
-    style = ("chat" if options.style == "auto" else options.style) if generated else "text"
-    edition = (config.get("metadata") or {}).get("version", "?")
-    name = f"lm-eval/{leaf.task_name}/{edition}/{shots}-shot/{style}"
-    notes = [f"overrides of its group: {json.dumps(leaf.overrides, default=str)}"] if leaf.overrides else []
-    if generated:
-        limit, stops = most_tokens(given), stop_strings(given) or (config.get("fewshot_delimiter", "\n\n"),)
-        stops = stops if "until" not in given else stop_strings(given)
-        notes += [
-            f"stop strings {list(stops)}",
-            "sampling is the model's own, not that of the task's definition",
-        ]
-    return TaskProtocol(
-        name=name + (f"/system {digest(options.system)[:8]}" if options.system else ""),
-        repeats=1,
-        metric=_headline(config),
-        max_tokens=limit if generated else 1,
-        prompt_hash="",
-        grader=f"lm-eval={lm_eval_version()} {digest(_plain_config(config))[:12]}",
-        limits={"max_tokens": float(limit)} if generated else {},
-        notes=tuple(notes),
-        deterministic=not generated,
-        typical_tokens=min(limit, 300) if generated else 1,
-    )
-
-
-def _plain_config(config: Mapping[str, Any]) -> dict[str, str]:
-    """What of a definition can change a verdict, as text."""
-    parts = ("metric_list", "filter_list", "process_results", "doc_to_target", "doc_to_choice", "output_type")
-    return {name: repr(config.get(name)) for name in parts}
-
-
-def _headline(config: Mapping[str, Any]) -> str:
-    metrics = config.get("metric_list") or []
-    first = metrics[0].get("metric") if metrics and isinstance(metrics[0], dict) else ""
-    return str(first) if isinstance(first, str) else ""
 
 
 def _response(ask: Ask, completion: Any) -> list[Any]:
