@@ -61,7 +61,7 @@ class ResultRow(msgspec.Struct, frozen=True, kw_only=True):
     conditions: dict[str, str]
     headline: str
     metrics: dict[str, float]
-    errors: dict[str, float]
+    errors: dict[str, float] = {}
     means: dict[str, float]
     floors: dict[str, float]
     tokens: tuple[int, int]
