@@ -159,7 +159,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `request` is the body sent; from the second turn of a role its `messages` holds only those after the first
     `shared` ones, which are the opening messages of that role's previous call, and `tools` is left out where
-    it is that call's.
+    it is that call's. An `unusable` completion came with the error that ended the attempt, or its judging.
     """
 
     role: str
@@ -167,6 +167,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     request: Wire
     completion: Completion
     shared: int = 0
+    unusable: bool = False
 
 
 class Transcript(msgspec.Struct, omit_defaults=True):

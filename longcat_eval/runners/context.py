@@ -37,17 +37,25 @@ def failure(role: str, outcome: Outcome) -> Outcome:
 
 
 def unjudged(kept: Transcript, protocol: TaskProtocol) -> tuple[Transcript, dict[tuple[str, int], Call]]:
-    """The attempt as it was before its judges were asked, and what they said then, by role and turn."""
-    said, before = {}, dict[str, Wire]()
+    """The attempt as it was before its judges were asked, and what they said then, by role and turn.
+
+    Unusable replies stay in the transcript, because they were paid for, and are asked for again.
+    """
+    said, calls, before = {}, [], dict[str, Wire]()
     for call in kept.calls:
-        if call.role in protocol.judges:
-            body = call.request
-            if call.shared:
-                body = before[call.role] | body
-                body["messages"] = [*before[call.role]["messages"][: call.shared], *call.request["messages"]]
-            before[call.role] = body
-            said[call.role, call.turn] = structs.replace(call, request=body)
-    calls = [call for call in kept.calls if call.role not in protocol.judges]
+        if call.role not in protocol.judges:
+            calls.append(call)
+            continue
+        body = call.request
+        if call.shared:
+            body = before[call.role] | body
+            body["messages"] = [*before[call.role]["messages"][: call.shared], *call.request["messages"]]
+        before[call.role] = body
+        whole = structs.replace(call, request=body, shared=0)
+        if call.unusable:
+            calls.append(whole)
+        else:
+            said[call.role, call.turn] = whole
     return structs.replace(kept, calls=calls, artifacts=dict(kept.artifacts), unjudged=""), said
 
 
@@ -119,7 +127,7 @@ class Context:
             completion = await settings.model.complete(request)
         except ModelError as error:
             if error.completion is not None:
-                self._record(role, turn, sent.body, error.completion)
+                self._record(role, turn, sent.body, error.completion, unusable=True)
             error.outcome = failure(role, error.outcome)
             raise
         self._record(role, turn, sent.body, completion)
@@ -151,7 +159,9 @@ class Context:
         """The seed of this attempt's `turn`."""
         return attempt_seed(self.base_seed, self.key, turn)
 
-    def _record(self, role: str, turn: int, body: Wire, completion: Completion) -> None:
+    def _record(
+        self, role: str, turn: int, body: Wire, completion: Completion, *, unusable: bool = False
+    ) -> None:
         before = self._sent.get(role, {})
         self._sent[role] = body
         messages, known = body.get("messages", []), before.get("messages", [])
@@ -160,4 +170,4 @@ class Context:
             body = body | {"messages": messages[shared:]}
             if body.get("tools") == before.get("tools"):
                 body.pop("tools", None)
-        self._transcript.calls.append(Call(role, turn, body, completion, shared))
+        self._transcript.calls.append(Call(role, turn, body, completion, shared, unusable))

@@ -15,7 +15,7 @@ from toy_judged import READER, SCORER, JudgedToy
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.model_backend.role import Role
 from longcat_eval.protocols import DataOptions, ModelError
-from longcat_eval.records import AttemptRow, Outcome, Request
+from longcat_eval.records import AttemptRow, Completion, Message, Outcome, Request
 from longcat_eval.runners.budget import ANSWER_TAKEN, Budget
 from longcat_eval.runners.identity import differences
 from longcat_eval.runners.judging import NULL_VERDICT, structured
@@ -183,6 +183,24 @@ async def test_no_verdict_is_no_score_and_each_start_tries_anew(tmp_path: Path) 
     assert [r.meta.turn for r in models.models["scorer"].requests] == [0, 1000, 2000, 3000, 4000, 5000]
     await run(tmp_path, Models(), JudgedToy(1))
     assert read_run(tmp_path).rows[0].value == 1.0
+
+
+async def test_an_unusable_reply_is_no_verdict_later_and_stays_paid(tmp_path: Path) -> None:
+    """A filtered reply comes with its error: it is kept, and the judge is asked again."""
+
+    def filtered(request: Request) -> ModelError:
+        error = ModelError(Outcome.REFUSED, "content_filter", "filtered")
+        error.completion = Completion(Message("assistant", "yes"), "content_filter", cost=0.5)
+        return error
+
+    await run(tmp_path, Models(scorer=filtered), JudgedToy(1))
+    (row,) = read_run(tmp_path).rows
+    assert (row.outcome, row.reason, row.cost) == (Outcome.JUDGE_ERROR, "content_filter", 2.0)
+    again = Models()
+    budget = await run(tmp_path, again, JudgedToy(1))
+    assert again.asked() == {"agent": 0, "reader": 0, "scorer": 2}
+    (row,) = read_run(tmp_path).rows
+    assert (row.value, row.cost, budget.cost) == (1.0, 3.0, 3.0)
 
 
 async def test_a_judge_that_never_gives_a_verdict_ends_the_run(tmp_path: Path) -> None:
