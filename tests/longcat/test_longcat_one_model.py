@@ -10,6 +10,7 @@ import pytest
 import torch
 from text_scoring import score
 
+from longcat_eval.model_backend.endpoint import EndpointConfig, EndpointModel
 from longcat_eval.model_backend.longcat.byte_tokenizer import ByteTokenizer
 from longcat_eval.model_backend.longcat.config import LiteConfig
 from longcat_eval.model_backend.longcat.engine_api import GenerationRequest, SamplingParams
@@ -157,6 +158,18 @@ async def test_a_client_that_leaves_gives_its_pages_back(served: ServedModel, ur
             while metrics.running or metrics.waiting or metrics.cancelled == cancelled:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     assert metrics.cancelled == cancelled + 1
+
+
+async def test_the_server_scores_texts_like_the_model(served: ServedModel, url: str) -> None:
+    endpoint = EndpointModel(EndpointConfig("tiny", url, max_tries=1))
+    for context, continuation in (("The answer is", " forty"), ("Wörter: ", "größer"), ("", "whole text")):
+        theirs = await score(endpoint, context, continuation)
+        ours = await score(LocalModel(served), context, continuation)
+        if context:
+            assert theirs == (pytest.approx(ours[0], abs=1e-4), ours[1])
+        else:
+            assert theirs[0] >= ours[0], "the first token of a text on a server has no probability"
+    await endpoint.close()
 
 
 async def test_scores_are_the_logits(served: ServedModel, wrapped: LongcatLiteForCausalLM) -> None:

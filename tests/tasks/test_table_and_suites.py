@@ -53,6 +53,7 @@ def test_suites_of_what_exists() -> None:
     assert expand_suite("math") == (["math500", "aime24", "aime25"], {})
     assert expand_suite("chinese") == (["ceval", "cmmlu"], {})
     assert expand_suite("smoke") == (["smoke"], {})
+    assert expand_suite("instruction") == (["ifeval", "collie", "arena-hard-v2", "meeseeks-zh"], {})
 
 
 def test_agents_have_two_suites() -> None:
