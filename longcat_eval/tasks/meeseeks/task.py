@@ -95,6 +95,7 @@ class MeeseeksTask:
             judges={role: judge.rules for role, judge in judges_of(OWN).items()},
             notes=(*NOTES, f"prompts of the judges: {OWN.origin}"),
             typical_tokens=900,
+            typical_role_tokens={EXTRACTOR: 350, SCORER: 80},
         )
         self._prompts = OWN
 
