@@ -59,6 +59,14 @@ def test_lm_evals_aggregations_run_over_each_repeat() -> None:
     assert aggregate(scored, none).means["m,none"] == pytest.approx(math.exp(3))
 
 
+def test_what_is_made_of_shares_is_one() -> None:
+    rows = [row(i, items={"m,none": {"by": "its own", "of": [1.0, 0.0]}}) for i in (1, 2)]
+    found = aggregate(rows, lambda metric: lambda items: sum(map(sum, items)) / 4)
+    assert (found.metrics["m,none"], found.means) == (0.5, {})
+    pairs = [row(i, items={"m,none": {"by": "matthews_corrcoef", "of": [1, i]}}) for i in (0, 1)]
+    assert "m,none" in aggregate(pairs, none).means, "from -1 to 1"
+
+
 def test_a_tasks_own_aggregation_is_asked_for_or_left_out() -> None:
     rows = [row(i, items={"m,none": {"by": "its own", "of": i}}) for i in (1, 2)]
     assert aggregate(rows, lambda metric: sum if metric == "m" else None).means == {"m,none": 3.0}

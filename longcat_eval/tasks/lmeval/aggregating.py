@@ -1,8 +1,8 @@
 """Numbers over the attempts of a bridged task: means, and lm-eval's own functions where there is no mean."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from math import exp, isfinite
+from collections.abc import Callable, Iterator, Sequence
+from math import exp, inf, isfinite
 from statistics import fmean
 from typing import Any
 
@@ -12,6 +12,7 @@ Function = Callable[[Sequence[Any]], float]
 MEAN = "mean"
 PERCENT = {"bleu": False, "chrf": False, "chrf++": False, "ter": True}
 """Aggregations from 0 to 100; true where less is better."""
+NO_SHARES = ("matthews_corrcoef", "brier_score", "perplexity", "weighted_perplexity", "bits_per_byte")
 
 
 def aggregate(rows: Sequence[AttemptRow], own: Callable[[str], Function | None]) -> Aggregate:
@@ -33,7 +34,7 @@ def aggregate(rows: Sequence[AttemptRow], own: Callable[[str], Function | None])
         value = _computed(valid, name, own)
         if value is not None and isfinite(value):
             found[name] = value
-    shares = {n: v for n, v in found.items() if _is_share(valid, n)}
+    shares = {n: v for n, v in found.items() if _is_share(valid, n, v)}
     means = {n: v for n, v in found.items() if n not in shares}
     outcomes = Counter(row.outcome for row in valid)
     rates = {o.value: outcomes[o] / len(valid) for o in (Outcome.NO_ANSWER, Outcome.LENGTH_LIMIT)}
@@ -98,10 +99,23 @@ def _tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _is_share(rows: Sequence[AttemptRow], name: str) -> bool:
-    """Whether a metric is a mean of values in [0, 1]."""
-    values = [row.metrics[name] for row in rows if name in row.metrics]
-    return bool(values) and all(0 <= value <= 1 for value in values)
+def _is_share(rows: Sequence[AttemptRow], name: str, value: float) -> bool:
+    """Whether a number is a share: in [0, 1], and made of nothing else."""
+    kept = [row.items[name] for row in rows if name in row.items]
+    if any(item["by"] in NO_SHARES for item in kept):
+        return False
+    parts = [row.metrics[name] for row in rows if name in row.metrics]
+    parts += [part for item in kept for part in _numbers(item["of"])]
+    return bool(parts) and all(0 <= part <= 1 for part in [value, *parts])
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """The numbers in nested lists; a text is none, and no share either."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _numbers(item)
+    else:
+        yield float(value) if isinstance(value, int | float) else inf
 
 
 def kept(verdicts: Sequence[Sequence[Any]]) -> tuple[dict[str, float], dict[str, Any]]:

@@ -38,7 +38,8 @@ def own_aggregation(leaf: Leaf, metric: str) -> Any:
     """
     from lm_eval.tasks._yaml_loader import load_yaml
 
-    config = {**load_yaml(leaf.yaml_path, resolve_func=True), **leaf.overrides}
+    with quiet():
+        config = {**load_yaml(leaf.yaml_path, resolve_func=True), **leaf.overrides}
     if "class" in config:
         return build(leaf).aggregation().get(metric)
     found = {
@@ -74,16 +75,29 @@ def build(leaf: Leaf, fewshot: int | None = None) -> Any:
 
 @contextmanager
 def settled() -> Iterator[None]:
-    """Draws of a task's own code from fixed seeds, and no progress bars of libraries."""
+    """Draws of a task's own code from fixed seeds, and nothing printed."""
     import datasets
     import numpy as np
 
-    _show_nltk_its_data()
     datasets.disable_progress_bars()
     random.seed(SEEDS[0])
     np.random.seed(SEEDS[1])
-    with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
+    with quiet():
         yield
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let a task's code print nothing, and NLTK find what `longcat-eval fetch punkt` brought."""
+    before = os.environ.get("NLTK_DATA")
+    os.environ["NLTK_DATA"] = os.pathsep.join([*([before] if before else []), str(punkt_cache() / ROOT)])
+    try:
+        with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        del os.environ["NLTK_DATA"]
+        if before is not None:
+            os.environ["NLTK_DATA"] = before
 
 
 def documents(task: Any) -> list[dict[str, Any]]:
@@ -107,14 +121,6 @@ def digest(doc: Any) -> str:
     """Tells a document from every other."""
     text = json.dumps(doc, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _show_nltk_its_data() -> None:
-    """Let NLTK find the sentence model that `longcat-eval fetch punkt` brought: tasks download it else."""
-    here = str(punkt_cache() / ROOT)
-    known = [part for part in os.environ.get("NLTK_DATA", "").split(os.pathsep) if part]
-    if here not in known:
-        os.environ["NLTK_DATA"] = os.pathsep.join([*known, here])
 
 
 def _no_data(leaf: Leaf, error: Exception) -> str:
