@@ -31,6 +31,8 @@ CHUNK = 1 << 16
 QUIET_SECONDS, POLL_SECONDS, OPEN_SECONDS = 0.03, 0.05, 60.0
 READS = frozenset({"n_tty_read", "wait_woken"})
 """Functions of the kernel in which a process waits that reads a terminal; the second by sockets too."""
+BLINDED = frozenset({"exec_stuck", "daemon_error"})
+"""Failures of the watch where a program leaves no process ids: it is ended at its time."""
 BREAK, BREAK_LINES = b"\x03", frozenset({"^C", "Ctrl+C", "\x03"})
 """Lines that stand for the key, and its byte."""
 
@@ -217,6 +219,14 @@ class _Session:
         return bool(data)
 
     async def _look(self) -> _Doing:
+        try:
+            return await self._looked()
+        except SandboxError as error:
+            if error.reason not in BLINDED:
+                raise
+            return _Doing.BUSY
+
+    async def _looked(self) -> _Doing:
         table = await self._watch.table()
         here = [process for process in table.values() if process.tty == self._tty]
         if not here:

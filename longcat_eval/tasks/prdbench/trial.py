@@ -29,6 +29,9 @@ from longcat_eval.tasks.prdbench.tree import Tree, lay_out, reference_tree, take
 DEBUG_TURNS = 500
 """Questions about the first of two rounds are numbered from here; the last round's from 0."""
 REPORT = "reports/round1.json"
+TRIES = 3
+FINAL = frozenset({"image_missing", "image_unusable", "disk_full"})
+"""Failures of a sandbox that another try cannot mend."""
 
 
 @dataclass
@@ -109,12 +112,19 @@ class Trial:
         return episode
 
     async def _test(self, tree: Tree) -> tuple[list[MetricRun], str]:
-        sandbox = await self._start("grade", machine(self.limits, self.limits["replay_seconds"]))
-        try:
-            return await replay(sandbox, self.task, tree, self.limits), sandbox.image_id
-        finally:
-            with suppress(SandboxError):
-                await sandbox.stop()
+        """Run the plan, on another machine where one is lost: the work of hours is not."""
+        for tries_left in reversed(range(TRIES)):
+            try:
+                sandbox = await self._start("grade", machine(self.limits, self.limits["replay_seconds"]))
+                try:
+                    return await replay(sandbox, self.task, tree, self.limits), sandbox.image_id
+                finally:
+                    with suppress(SandboxError):
+                        await sandbox.stop()
+            except SandboxError as error:
+                if error.reason in FINAL or not tries_left:
+                    raise
+        raise AssertionError("the last try returns or raises")
 
     async def _start(self, kind: str, bounds: Wire) -> Sandbox:
         try:
