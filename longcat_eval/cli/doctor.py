@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from longcat_eval.cli.doctor_roles import role_checks
 from longcat_eval.cli.roles import innermost, list_models, make_role
 from longcat_eval.cli.settings import RunSettings
 from longcat_eval.errors import EnvironmentUnusableError, ExitCode
@@ -74,7 +75,7 @@ def run_doctor(options: ModelOptions, tasks: Sequence[str], data: DataOptions, s
         for probe in check():
             show(console, probe)
             failed |= probe.status == "fail"
-    for probe in asyncio.run(model_checks(options)):
+    for probe in [*asyncio.run(model_checks(options)), *asyncio.run(role_checks(settings, tasks))]:
         show(console, probe)
         failed |= probe.status == "fail"
     if "terminal-bench" in settings.task:

@@ -122,3 +122,16 @@ def test_a_missing_extra_fails_only_where_it_is_needed(
     (probe,) = doctor.extras_installed(needed)
     assert probe.status == status
     assert probe.remedy == "pip install 'longcat-eval[gone]'"
+
+
+def test_judges_are_looked_for_too(cli: Cli, honest: FakeEndpoint) -> None:
+    here = ("--base-url", honest.base_url, "-m", "some-model", "--set", "context_length=8192")
+    task = ("--task", "arena-hard-v2")
+    none = cli("doctor", *here, *task)
+    assert lines(none)["judge model"] == "warn"
+    assert "its authors use gpt-4.1" in none.out
+    there = cli("doctor", *here, *task, "--judge-model", "m", "--judge-base-url", honest.base_url)
+    assert lines(there)["judge model"] == "ok"
+    other = cli("doctor", *here, *task, "--judge-model", "mm", "--judge-base-url", honest.base_url)
+    assert (other.code, lines(other)["judge model"]) == (5, "fail")
+    assert "does not serve 'mm'" in other.out
