@@ -14,7 +14,7 @@ from longcat_eval.cli.options import with_run_settings
 from longcat_eval.cli.sandbox import sandbox_app
 from longcat_eval.cli.settings import Resolved
 from longcat_eval.cli.terminal import visible
-from longcat_eval.errors import ExitCode, LongcatEvalError
+from longcat_eval.errors import ExitCode, LongcatEvalError, UsageError
 
 app = typer.Typer(
     name="longcat-eval",
@@ -397,6 +397,8 @@ def doctor(
         from longcat_eval.cli.calibrate import calibrate_benchmarks
 
         raise typer.Exit(calibrate_benchmarks(resolved, format))
+    if format != "text":
+        raise UsageError(f"--format {format} goes with --calibrate")
     from longcat_eval.cli.run import check_health
 
     raise typer.Exit(check_health(resolved))

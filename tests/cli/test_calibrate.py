@@ -209,6 +209,7 @@ def test_json_alone_on_stdout(cli: Cli, tmp_path: Path) -> None:
     assert json.loads(ran.out) == calibration(tmp_path / "out")
     assert "gold replies and none at all" in ran.err
     assert ask(cli, "sums", more=("--format", "yaml")).code == 2
+    assert cli("doctor", "--format", "json").err == "longcat-eval: --format json goes with --calibrate\n"
 
 
 def test_a_subset_has_its_own_floor(cli: Cli, tmp_path: Path) -> None:

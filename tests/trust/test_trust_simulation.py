@@ -14,7 +14,7 @@ from longcat_eval.reports.gate import Judged, Verdict, judge
 from longcat_eval.reports.paired import compare, match, p_non_inferior
 from longcat_eval.reports.policy import Policy, Rule, Tier
 from longcat_eval.reports.sides import Side, run_side
-from longcat_eval.reports.statistics import interval, t_quantile
+from longcat_eval.reports.statistics import interval, ratio_interval, t_quantile
 from longcat_eval.runners.manifest import DatasetRecord, Manifest, RoleRecord, TaskRecord
 from longcat_eval.runners.store import RunData
 
@@ -36,6 +36,21 @@ def test_intervals_cover(shape: str, size: str) -> None:
     covered = sum(each.low <= mean <= each.high for each in found) / RUNS
     say(f"{shape}, {size}: {covered:.3f} ({', '.join(sorted({each.method for each in found}))})")
     assert covered >= (0.93 if MIDDLE[0] < mean < MIDDLE[1] else 0.90) - 2 * sqrt(0.93 * 0.07 / RUNS)
+
+
+@pytest.mark.parametrize("n", [30, 541])
+@pytest.mark.parametrize(("a", "b"), [(2.0, 1.0), (9.0, 1.0)])
+def test_intervals_of_ratios_cover(n: int, a: float, b: float) -> None:
+    """Questions of one to five points that stand or fall together, as instructions of a prompt do."""
+    rng = np.random.default_rng(31)
+    covered = 0
+    for _ in range(RUNS):
+        points = rng.integers(1, 6, n)
+        won = rng.binomial(points, rng.beta(a, b, n))
+        found = ratio_interval([(float(s), float(c)) for s, c in zip(won, points, strict=True)])
+        covered += found is not None and found.low <= a / (a + b) <= found.high
+    say(f"ratio of {n} questions at {a / (a + b):.2f}: {covered / RUNS:.3f}")
+    assert covered / RUNS >= 0.93 - 2 * sqrt(0.93 * 0.07 / RUNS)
 
 
 @pytest.mark.parametrize("size", SIZES)
