@@ -13,7 +13,7 @@ from toy import ToyTask
 from toy_dialogue import ToyDialogue
 
 from longcat_eval.errors import EnvironmentUnusableError
-from longcat_eval.protocols import AttemptContext, DataOptions, ModelError
+from longcat_eval.protocols import AttemptContext, DataOptions, ModelError, Scaffolded
 from longcat_eval.records import Dataset, Message, Outcome, Sample, Transcript
 from longcat_eval.runners.store import read_run
 from longcat_eval.tasks import table
@@ -233,3 +233,21 @@ def test_what_has_no_part_in_it_is_refused(cli: Cli, more: tuple[str, ...], said
     ran = ask(cli, "sums", more=more)
     assert ran.code == 2
     assert said in ran.err
+
+
+@pytest.mark.data
+def test_what_is_here_measures_right(
+    cli: Cli, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every benchmark of the table but those in containers, on the real data; a new one joins by itself."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    toys = {toy.name for toy in TOYS}
+    names = [name for name in table.TASKS if name not in toys]
+    names = [name for name in names if not isinstance(table.load_task(name), Scaffolded)]
+    monkeypatch.setattr("longcat_eval.cli.calibrate.TASKS", names)
+    ran = cli("doctor", "--calibrate", "--data-dir", data_dir, "--limit", 12, "-o", "out", "--plain")
+    assert ran.code == 0, ran.out
+    found = {name: each["status"] for name, each in benchmarks(tmp_path / "out").items()}
+    assert list(found) == names
+    right = {name for name, status in found.items() if status == "ok"}
+    assert {"smoke", "mmlu", "mmlu-pro", "math500", "arena-hard-v2"} <= right
