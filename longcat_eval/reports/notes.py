@@ -140,7 +140,7 @@ def _again(table: Table) -> Iterable[str]:
         if r.se_rerun and r.ci_method not in ("", statistics.RATIO_T)
     ]
     if said:
-        yield f"For the same questions asked again the 95 % interval is the score ±; {_listed(said)}."
+        yield f"± for the same questions asked again (95 %); {_listed(said)}."
 
 
 def _conditions(table: Table) -> Iterable[str]:

@@ -237,3 +237,16 @@ def test_macro_and_pass_at_k_stand_beside_the_score(
     lines = notes(build_table([make_run({"mmlu": (make_record(3, 2), rows)})]))
     (line,) = [line for line in lines if line.startswith("Beside the score")]
     assert line == "Beside the score; MMLU: macro 37.50, maj@2 66.67, pass@2 66.67, pass^1..2: 50.00 33.33."
+
+
+def test_the_other_uncertainty_stands_beside_the_interval(make_run: MakeRun, make_binary: MakeBinary) -> None:
+    """For new questions in the cell, for the same ones asked again below the table; not at k = 1."""
+    run = make_run({"aime24": make_binary("aime24", 480, 30, 32), "mmlu": make_binary("mmlu", 5, 10)})
+    table = build_table([run])
+    [result] = [row.cells[0].result for row in table.rows if row.task == "aime24"]
+    assert result is not None
+    assert result.se_rerun is not None
+    assert (
+        note(table, "±")
+        == f"± for the same questions asked again (95 %); AIME24: {1.96 * result.se_rerun:.1f}."
+    )
