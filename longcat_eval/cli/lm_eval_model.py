@@ -80,12 +80,15 @@ class LongcatLM(LM):  # type: ignore[misc]  # lm-eval is not typed
         self._thread.start()
         self._role: Role = self._wait(open_role(self._resolved, resolved.settings, lambda key: {}))
         self._gate = asyncio.Semaphore(attempts_at_once(resolved.settings, [], self._resolved))
-        self._told = Counter[int]()
         atexit.register(self._at_exit)
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
         """Answer every request; one that stands there k times in a row is k draws with a seed each."""
-        numbered = [(request, self._repeat(request)) for request in requests]
+        told = Counter[int]()  # lm-eval lists one object once per repeat
+        numbered = []
+        for request in requests:
+            numbered.append((request, told[id(request)]))
+            told[id(request)] += 1
         return self._all(self._generate(request, repeat) for request, repeat in numbered)
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
@@ -136,11 +139,6 @@ class LongcatLM(LM):  # type: ignore[misc]  # lm-eval is not typed
         """A server of ours must not outlive the interpreter; threads of a local engine end with it."""
         with suppress(RuntimeError):
             self.close()
-
-    def _repeat(self, request: Any) -> int:
-        """Which draw of this very object it is: lm-eval lists one object once per repeat."""
-        self._told[id(request)] += 1
-        return self._told[id(request)] - 1
 
     async def _generate(self, request: Any, repeat: int) -> str:
         context, given = request.args[0], dict(request.args[1])

@@ -72,8 +72,7 @@ def test_kill_nine_and_resume(cli: Cli, ours: Path, tmp_path: Path) -> None:
         assert cli(*command, "-o", path).code == 0
         assert file.read_bytes().startswith(kept)
         assert (len(rows(path)), {row.tries for row in rows(path)}) == (40, {1})
-        assert cli(*command, "-o", tmp_path / "whole").code == 0
-    assert cli("report", path, "-f", "csv").out == cli("report", tmp_path / "whole", "-f", "csv").out
+        assert len({body["seed"] for body in server.bodies}) == 40, "what was in flight has its seed again"
 
 
 def test_scored_texts_on_the_local_model(cli: Cli, ours: Path, tmp_path: Path) -> None:
@@ -136,13 +135,6 @@ def test_tags_expand_and_choices_are_part_of_the_protocol(cli: Cli, ours: Path, 
     assert "lm-eval:our_sums" in dry.out
 
 
-def test_limits_are_the_definitions_unless_set(cli: Cli, ours: Path) -> None:
-    with serving(reply=answer) as server:
-        more = ("--task", "lm-eval:our_sums", "--limit", 1, "--set", "limits.max_tokens=900")
-        assert run(cli, server.base_url, ours, *more).code == 0
-        assert server.bodies[0]["max_tokens"] == 900
-
-
 def test_replies_that_end_otherwise(cli: Cli, ours: Path, tmp_path: Path) -> None:
     replies = {"0+1": "no idea", "1+2": "", "2+3": "<think>Q: 1</think>The answer is 5"}
 
@@ -151,7 +143,9 @@ def test_replies_that_end_otherwise(cli: Cli, ours: Path, tmp_path: Path) -> Non
         return next((said for sum_, said in replies.items() if sum_ in asked), "The answer is 1")
 
     with serving(reply=reply) as server:
-        assert run(cli, server.base_url, ours, "--task", "lm-eval:our_sums", "-o", "r").code == 0
+        more = ("-o", "r", "--set", "limits.max_tokens=900")
+        assert run(cli, server.base_url, ours, "--task", "lm-eval:our_sums", *more).code == 0
+        assert server.bodies[0]["max_tokens"] == 900
     found = {row.sample: (row.outcome.value, row.reason, row.value) for row in rows(tmp_path / "r")}
     assert found["0"] == ("no_answer", "no_match", 0.0)
     assert found["1"] == ("no_answer", "empty", 0.0)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from longcat_eval.errors import EnvironmentUnusableError, UsageError, did_you_mean
 
 PREFIX = "lm-eval:"
+KNOWN = "0.4.13"
 REMEDY = "pip install 'longcat-eval[lm-eval]'"
 
 
@@ -28,11 +29,16 @@ class Leaf(NamedTuple):
 
 
 def lm_eval_version() -> str:
-    """The installed version; raises `EnvironmentUnusableError` without one."""
+    """The installed version; raises `EnvironmentUnusableError` without the one whose insides are known."""
     try:
-        return version("lm_eval")
+        found = version("lm_eval")
     except PackageNotFoundError:
         raise EnvironmentUnusableError(f"lm-eval is not installed: {REMEDY}") from None
+    if found != KNOWN:
+        raise EnvironmentUnusableError(
+            f"lm-eval {found} is installed, tasks are bridged from {KNOWN}: {REMEDY}"
+        )
+    return found
 
 
 def leaves(name: str, include: Path | None) -> dict[str, Leaf]:

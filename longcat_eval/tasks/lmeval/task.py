@@ -4,6 +4,7 @@ github.com/EleutherAI/lm-evaluation-harness. Each reply is filtered and judged b
 no change of a task: lm-eval's own repeats score the first reply alone (specs/qa.md §3.2).
 """
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
@@ -82,6 +83,12 @@ class LmEvalTask:
     def open(self, leaf: Leaf, options: BridgeOptions) -> None:
         """Read the definition, not the data; raises `UsageError` for what must be confirmed first."""
         self._read(leaf, options)
+        try:
+            json.dumps(leaf.overrides)
+        except TypeError:
+            raise UsageError(
+                f"{self.name} is changed by code in its group's file: name the task itself"
+            ) from None
         if self.unsafe and not options.unsafe:
             raise UsageError(
                 f"{self.name} runs code that the model wrote, on this machine and in no sandbox: "
