@@ -1,13 +1,15 @@
 """Exports read by the tools they are for, in their own environments (`make oracles`)."""
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from cli_fixtures import Cli, cli
+from cli_fixtures import Cli, cli, serving
 from made_up_runs import runs_in
 
 from longcat_eval.reports.foreign.reading import read_foreign
@@ -147,3 +149,50 @@ def test_a_log_that_inspect_wrote_is_read(peers: ModuleType, cli: Cli, run: RunD
     (first,), (second,) = (read_foreign([str(tmp_path / name)]) for name in ("a.json", "b.eval"))
     assert first.results == second.results
     assert first.results[0].value == pytest.approx(ours(run)["aime24"].value)
+
+
+QUESTIONS = 23
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["lm-eval", "inspect-ai"])
+def test_what_a_peer_measured_is_read_as_it_printed_it(
+    peers: ModuleType, cli: Cli, tmp_path: Path, number: int
+) -> None:
+    """It asks a server on loopback; its own files become a column with its accuracy, error and count."""
+    from workload import Questions
+
+    lines = [
+        {"id": i, "prompt": f"Question {i}: A, B, C or D?", "target": "AB"[i % 2]} for i in range(QUESTIONS)
+    ]
+    path = tmp_path / "questions.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    peer = peers.PEERS[number]
+    here = Path(sys.executable).parent  # lm-eval is one of ours too
+    folder = peer.bin if peer.ready or number else here
+    with serving(lambda body: "I see.\n\nAnswer: B", models=(peers.MODEL,)) as server:
+        job = peers.Job(server.base_url, Questions(path, QUESTIONS, 0.0), tmp_path / "peer", 4, None)
+        job.out.mkdir()
+        argv = peer.command(job)
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "HF_HUB_OFFLINE": "1",
+            **peer.variables(job),
+        }
+        command = [str(folder / argv[0]), *argv[1:]]
+        done = subprocess.run(command, env=env, cwd=job.out, capture_output=True, text=True, timeout=150)
+    assert done.returncode == 0, done.stderr[-2000:]
+    printed = peer.accuracy(done.stdout + done.stderr, job.out)
+    found = "results" if number == 0 else "logs"
+    (log,) = read_foreign([str(job.out / found)])
+    assert log.made_by == peer.name
+    assert log.model.endswith(peers.MODEL)
+    assert log.date
+    (result,) = log.results
+    right = QUESTIONS // 2
+    assert (result.task, result.n, result.lost or 0) == ("", QUESTIONS, 0)
+    assert result.value == pytest.approx(100 * right / QUESTIONS)
+    assert printed == pytest.approx(right / QUESTIONS, abs=0.0006)
+    p = right / QUESTIONS
+    assert result.stderr == pytest.approx(100 * (p * (1 - p) / (QUESTIONS - 1)) ** 0.5, rel=1e-6)
+    assert result.told["temperature"] == "0.7"
