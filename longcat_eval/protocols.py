@@ -112,6 +112,12 @@ class AttemptContext(Protocol):
         """
         ...
 
+    async def continue_text(
+        self, prompt: str, *, turn: int = 0, max_tokens: int, **overrides: Any
+    ) -> Completion:
+        """Have the agent continue a text, without a chat template, at its own settings; recorded."""
+        ...
+
     async def loglikelihood(self, context: str, continuation: str, *, turn: int = 0) -> tuple[float, bool]:
         """Ask the agent how likely `continuation` is after `context`; recorded like a request.
 

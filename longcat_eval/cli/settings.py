@@ -159,12 +159,13 @@ class RunSettings:
     lm_eval_fewshot: int | None = setting(
         None, "--lm-eval-fewshot", LM_EVAL_TASKS, "Examples in the prompt, instead of the task's own number."
     )
-    lm_eval_prompt: Literal["auto", "chat", "multiturn", "flat"] = setting(
+    lm_eval_prompt: Literal["auto", "chat", "multiturn", "flat", "text"] = setting(
         "auto",
         "--lm-eval-prompt",
         LM_EVAL_TASKS,
         "chat: examples and question in one user message (auto); multiturn: each example a turn; flat: "
-        "lm-eval's plain text. Texts that are scored are always plain.",
+        "lm-eval's plain text; text: the same, continued without a chat template (POST /completions). Texts "
+        "that are scored are always plain.",
     )
     lm_eval_system: str | None = setting(
         None, "--lm-eval-system", LM_EVAL_TASKS, "A system prompt before the task's own description."

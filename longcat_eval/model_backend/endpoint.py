@@ -15,7 +15,7 @@ from longcat_eval.model_backend.classify import http_failure
 from longcat_eval.model_backend.failures import MESSAGE_LIMIT, RequestError
 from longcat_eval.model_backend.limits import AdaptiveLimiter, RateLimiter
 from longcat_eval.model_backend.prices import Price
-from longcat_eval.model_backend.replies import read_completion, read_models
+from longcat_eval.model_backend.replies import read_completion, read_continuation, read_models
 from longcat_eval.model_backend.retries import before, past_deadline, retry
 from longcat_eval.model_backend.secrets import Secret, redact
 from longcat_eval.model_backend.text_scores import read_scores
@@ -122,9 +122,12 @@ class EndpointModel:
     async def complete(self, request: Request) -> Completion:
         """Answer one request, with retries; raises `ModelError` classified by `failures.FAILURES`.
 
+        A body with a `prompt` instead of messages is a text to continue: POST /completions.
         When `request.meta.deadline` passes, waiting ends with reason `deadline` and outcome endpoint_error: a
         runner whose protocol has a time limit says agent_budget instead.
         """
+        if "prompt" in request.body:
+            return await self._answer(request, urls.TEXT_PATH, read_continuation)
         return await self._answer(request, urls.CHAT_PATH, read_completion)
 
     async def loglikelihood(self, request: Request, start: int) -> Completion:

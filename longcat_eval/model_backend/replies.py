@@ -15,11 +15,7 @@ def read_completion(body: bytes) -> Completion:
     A well-formed reply without content is a completion like any other. `Message.raw` is the assistant message
     as received; a refusal is marked by the finish reason `content_filter`.
     """
-    try:
-        reply = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        said = " ".join(body[:200].decode("utf-8", "replace").split())
-        raise RequestError("bad_body", f"the reply is no JSON: {said or '(empty)'}") from None
+    reply = _decoded(body)
     choice = first_choice(reply)
     if choice is None:
         said = read_error(body).message if isinstance(reply, dict) and "error" in reply else ""
@@ -33,6 +29,32 @@ def read_completion(body: bytes) -> Completion:
         fingerprint=text_or_none(reply.get("system_fingerprint")),
         logprobs=choice.get("logprobs"),
     )
+
+
+def read_continuation(body: bytes) -> Completion:
+    """Return the first choice of a text completion reply; raises `RequestError` as `read_completion` does."""
+    reply = _decoded(body)
+    choices = reply.get("choices") if isinstance(reply, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    if not isinstance(choice.get("text"), str):
+        said = read_error(body).message if isinstance(reply, dict) and "error" in reply else ""
+        raise RequestError("no_choices", said or "the reply has no choice with a text")
+    return Completion(
+        message=Message("assistant", choice["text"]),
+        finish_reason=str(choice.get("finish_reason") or ""),
+        usage=read_usage(reply.get("usage")),
+        served_model=text_or_none(reply.get("model")),
+        fingerprint=text_or_none(reply.get("system_fingerprint")),
+        logprobs=choice.get("logprobs"),
+    )
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        said = " ".join(body[:200].decode("utf-8", "replace").split())
+        raise RequestError("bad_body", f"the reply is no JSON: {said or '(empty)'}") from None
 
 
 def read_models(body: bytes) -> list[Wire]:

@@ -55,6 +55,30 @@ class Role:
         body: Wire = {"model": self.served_name, "messages": list(messages)}
         if tools:
             body["tools"] = list(tools)
+        return self._at_settings(body, meta, seed, max_tokens, prompt_tokens, overrides)
+
+    def continuation(
+        self,
+        prompt: str,
+        meta: RequestMeta,
+        *,
+        seed: int,
+        max_tokens: int,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> Request:
+        """The same for a text that is continued without a chat template (POST /completions)."""
+        body: Wire = {"model": self.served_name, "prompt": prompt}
+        return self._at_settings(body, meta, seed, max_tokens, 0, overrides)
+
+    def _at_settings(
+        self,
+        body: Wire,
+        meta: RequestMeta,
+        seed: int,
+        max_tokens: int,
+        prompt_tokens: int,
+        overrides: Mapping[str, Any] | None,
+    ) -> Request:
         body |= self.sampling
         body |= self.extra_body
         body["seed"] = seed
@@ -89,6 +113,7 @@ def estimate_tokens(body: Mapping[str, Any]) -> int:
     """
     import msgspec
 
-    text = msgspec.json.encode([body["messages"], body.get("tools")]).decode()
+    said = body["prompt"] if "prompt" in body else body["messages"]
+    text = msgspec.json.encode([said, body.get("tools")]).decode()
     ascii_count = sum(map(str.isascii, text)) if not text.isascii() else len(text)
     return ascii_count // 3 + (len(text) - ascii_count)

@@ -128,7 +128,7 @@ def _settings(request: Wire, before: Wire) -> dict[str, Any]:
 
 def _unseen(call: Call, before: Call | None, heard: Call | None) -> list[Wire]:
     """The messages that were not told yet: without the role's own last reply, and what it just heard."""
-    if "prompt" in call.request:  # a text that is scored, not a chat
+    if "prompt" in call.request:  # a text that is scored or continued, not a chat
         return [{"role": "text", "content": call.request["prompt"]}]
     messages: list[Wire] = call.request["messages"]
     if before is not None and call.shared and messages and messages[0] == before.completion.message.wire():

@@ -147,6 +147,21 @@ class Context:
         self._record(AGENT, turn, request.body, completion)
         return likelihood(completion)
 
+    async def continue_text(
+        self, prompt: str, *, turn: int = 0, max_tokens: int, **overrides: Any
+    ) -> Completion:
+        """Have the agent continue a text, without a chat template, at its own settings."""
+        settings = self._roles[AGENT]
+        meta = RequestMeta(self.key, AGENT, turn, self.deadline)
+        request = settings.continuation(
+            prompt, meta, seed=self.seed(turn), max_tokens=max_tokens, overrides=overrides
+        )
+        sent = settings.sent(request)
+        self._on_request(AGENT, sent)
+        completion = await settings.model.complete(request)
+        self._record(AGENT, turn, sent.body, completion)
+        return completion
+
     def context_length(self, role: str = "agent") -> int:
         """The context of that role's model in tokens, 0 where nobody told it."""
         return self._roles[role].context_length or 0

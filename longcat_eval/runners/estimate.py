@@ -66,7 +66,8 @@ class CountingModel:
         role, turn, body = request.meta.role, request.meta.turn, request.body
         lines = self.gold.get(role, ())
         message = lines[turn] if turn < len(lines) else Message("assistant", "")
-        prompt = sum(map(characters, body["messages"])) + _json_length(body.get("tools"))
+        said = len(body["prompt"]) if "prompt" in body else sum(map(characters, body["messages"]))
+        prompt = said + _json_length(body.get("tools"))
         self.prompts.setdefault(role, []).append(prompt)
         self.replies[role] = self.replies.get(role, 0) + characters(message.wire())
         return Completion(message, "tool_calls" if message.tool_calls else "stop")

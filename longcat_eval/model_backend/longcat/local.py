@@ -9,8 +9,9 @@ import msgspec
 from longcat_eval.model_backend.failures import MESSAGE_LIMIT, RequestError
 from longcat_eval.model_backend.longcat.chat_service import answer_chat, prepare_chat
 from longcat_eval.model_backend.longcat.engine_api import TokenScore
-from longcat_eval.model_backend.longcat.server_schema import ApiError, read_chat
+from longcat_eval.model_backend.longcat.server_schema import ApiError, read_chat, read_text
 from longcat_eval.model_backend.longcat.serving import ServedModel
+from longcat_eval.model_backend.longcat.text_service import answer_text, prepare_text
 from longcat_eval.model_backend.prices import Price
 from longcat_eval.model_backend.replies import read_message, read_usage
 from longcat_eval.model_backend.retries import past_deadline
@@ -40,6 +41,7 @@ class LocalModel:
     async def complete(self, request: Request) -> Completion:
         """Answer one request; raises `ModelError`, and `ToolReplyError` for calls that cannot be read.
 
+        A body with a `prompt` instead of messages is a text to continue, without the chat template.
         A completion limit beyond the context is cut to it: limits are chosen by a count without a tokenizer.
         """
         start = time.monotonic()
@@ -48,9 +50,13 @@ class LocalModel:
         try:
             async with asyncio.timeout(limit):
                 own = {"model": self.served.name, "stream": None, "stream_options": None}
-                body = read_chat(request.body | own)
-                job = await asyncio.to_thread(prepare_chat, self.served, body, cut=True)
-                reply = await answer_chat(self.served, job)
+                if "prompt" in request.body:
+                    text = read_text(request.body | own)
+                    reply = await answer_text(self.served, prepare_text(self.served, text, cut=True))
+                else:
+                    body = read_chat(request.body | own)
+                    job = await asyncio.to_thread(prepare_chat, self.served, body, cut=True)
+                    reply = await answer_chat(self.served, job)
         except TimeoutError:
             late = limit < self.timeout
             failed = past_deadline() if late else RequestError("timeout", f"no reply within {limit:g} s")
@@ -110,7 +116,8 @@ class LocalModel:
     def _read(self, reply: Wire, seconds: float) -> Completion:
         choice = reply["choices"][0]
         usage = read_usage(reply["usage"])
-        message = read_message(choice["message"])
+        said = choice["message"] if "message" in choice else {"content": choice["text"]}
+        message = read_message(said)
         return Completion(
             message=msgspec.structs.replace(message, raw=None),
             finish_reason=choice["finish_reason"],

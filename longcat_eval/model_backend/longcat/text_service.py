@@ -68,8 +68,8 @@ class TokenLog:
         }
 
 
-def prepare_text(served: ServedModel, body: TextBody) -> TextJob:
-    """Encode the prompts and check that they fit; raises `ApiError`."""
+def prepare_text(served: ServedModel, body: TextBody, *, cut: bool = False) -> TextJob:
+    """Encode the prompts and check that they fit, or `cut` the completion to fit; raises `ApiError`."""
     served.check_name(body.model)
     prompts = read_prompts(body)
     requests, texts = [], []
@@ -88,7 +88,7 @@ def prepare_text(served: ServedModel, body: TextBody) -> TextJob:
             )
         request = GenerationRequest(
             prompt_ids=tuple(ids),
-            max_new_tokens=served.room(len(ids), body.max_tokens, "prompt"),
+            max_new_tokens=served.room(len(ids), body.max_tokens, "prompt", cut=cut),
             sampling=body.sampling,
             stop_ids=served.stop_ids(body),
             stop_strings=body.stops,
