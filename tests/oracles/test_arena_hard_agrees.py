@@ -1,4 +1,4 @@
-"""Numbers and prompts of Arena-Hard and of the official script, where ARENA_HARD_SRC names a checkout of it."""
+"""Arena-Hard beside the official script, where ARENA_HARD_SRC names a checkout of it: numbers and prompts."""
 
 import os
 import random
