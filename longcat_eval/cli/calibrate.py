@@ -8,6 +8,7 @@ import asyncio
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from longcat_eval.cli.roles import resolve_roles
 from longcat_eval.cli.run import needed_roles, work_off
 from longcat_eval.cli.settings import DATA, FIELDS, Resolved, RunSettings
 from longcat_eval.errors import EnvironmentUnusableError, ExitCode, UsageError
+from longcat_eval.model_backend.resolve import ResolvedModel
 from longcat_eval.model_backend.scripted import NULL, ORACLE
 from longcat_eval.protocols import Scaffolded, Stocked
 from longcat_eval.reports.calibration import (
@@ -162,13 +164,16 @@ def calibrate(name: str, plan: Plan, console: "Console") -> Calibration:
             output=plan.folder / policy(model),
             repeats=plan.settings.repeats or 1,
         )
+        resolved = Resolved(settings, {"model": "--calibrate"})
+        models = resolve_roles(resolved, plan.roles)
         try:
             part = plan_part(settings)
+            refuse_unanswerable([part.task], models["agent"])
         except EnvironmentUnusableError as error:
             return not_installed(name, str(error))
         if model == ORACLE:
             part = replace(part, samples=[s for s in part.samples if has_gold(part.task, s)])
-        checks[policy(model)] = run_check(plan, settings, part, console) if part.samples else without_gold()
+        checks[policy(model)] = run_check(resolved, models, part, console) if part.samples else without_gold()
     return calibrated(name, checks)
 
 
@@ -199,20 +204,19 @@ def plan_part(settings: RunSettings) -> PlannedTask:
     return replace(part, samples=chosen)
 
 
-def run_check(plan: Plan, settings: RunSettings, part: PlannedTask, console: "Console") -> Check:
+def run_check(
+    resolved: Resolved, models: Mapping[str, ResolvedModel], part: PlannedTask, console: "Console"
+) -> Check:
     """An ordinary run of one benchmark by one scripted model, and its score beside the expected one.
 
     It has the roles of all benchmarks, so that they can stand in one directory.
     """
-    resolved = Resolved(settings, {"model": "--calibrate"})
-    models = resolve_roles(resolved, plan.roles)
-    refuse_unanswerable([part.task], models["agent"])
     started = time.monotonic()
     session, stopped = asyncio.run(work_off(resolved, [part], {}, models, console))
     if stopped == "interrupted":
         raise Interrupted
     seconds = time.monotonic() - started
-    return compare(read_run(session.path), part, str(settings.model), seconds, stopped)
+    return compare(read_run(session.path), part, models["agent"].name, seconds, stopped)
 
 
 def exit_code(plan: Plan, found: list[Calibration]) -> ExitCode:

@@ -73,6 +73,13 @@ class Absent(Sums):
         raise EnvironmentUnusableError("absent cannot be fetched: give --data-dir")
 
 
+class Scored(Sums):
+    """Wants what no script can do."""
+
+    name = "scored"
+    needs = frozenset({"loglikelihood"})
+
+
 class Losing(Sums):
     """Loses an attempt."""
 
@@ -111,7 +118,7 @@ class Talk(ToyDialogue):
         return {"agent": [Message("assistant", "It costs 0.")], "user": asked}
 
 
-TOYS: tuple[type, ...] = (Sums, Easy, Faulty, Unnoticed, Free, Absent, Losing, Stopped, Talk)
+TOYS: tuple[type, ...] = (Sums, Easy, Faulty, Unnoticed, Free, Absent, Scored, Losing, Stopped, Talk)
 
 
 @pytest.fixture(autouse=True)
@@ -175,10 +182,11 @@ def test_what_is_not_installed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
     assert asked.code == 5
     assert "missing     absent: absent cannot be fetched: give --data-dir" in asked.out
     assert "ok          sums" in asked.out
-    monkeypatch.setattr("longcat_eval.cli.calibrate.TASKS", ["absent", "sums"])
+    monkeypatch.setattr("longcat_eval.cli.calibrate.TASKS", ["absent", "sums", "scored"])
     every = ask(cli, out="every")
     assert every.code == 0
-    assert "1 ok, 1 missing" in every.out
+    assert "1 ok, 2 missing" in every.out
+    assert "scored needs loglikelihood, which scripted/oracle does not offer" in every.out
     monkeypatch.setattr("longcat_eval.cli.calibrate.TASKS", ["absent"])
     assert ask(cli, out="none").code == 5
 
