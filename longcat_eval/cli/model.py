@@ -168,9 +168,7 @@ def _print_inspection(found: "Inspection") -> None:
         kinds = ", ".join(f"{count:,} {dtype}" for dtype, count in files["dtypes"].items())
         skipped = files["skipped_draft_tensors"]
         draft = f", {skipped} of the draft head left out" if skipped else ""
-        typer.echo(
-            f"files: {files['shards']} shards, {files['bytes'] / GIB:.2f} GiB, {kinds}{draft}: complete"
-        )
+        typer.echo(f"files: {files['shards']} shards, {_size(files['bytes'])}, {kinds}{draft}: complete")
     typer.echo("rope: " + ", ".join(f"{name} {value}" for name, value in facts["rope"].items()))
     typer.echo(f"softmax scale: {facts['softmax_scale']:.8f}")
     typer.echo(
@@ -189,3 +187,8 @@ def _print_inspection(found: "Inspection") -> None:
         typer.echo("no deviation from the known values")
     if found.problem:
         typer.echo(f"fail: {visible(found.problem)}")
+
+
+def _size(count: int) -> str:
+    """Bytes in the unit that shows them."""
+    return f"{count / GIB:.2f} GiB" if count >= GIB else f"{count / (1 << 20):.2f} MiB"

@@ -122,6 +122,8 @@ def inspect(path: str | Path) -> Inspection:
         notes.append("auto_map names code of the repository; it is not executed")
     if checkpoint is not None and checkpoint.scales:
         notes.append(f"{len(checkpoint.scales):,} tensors are FP8 in blocks; loading multiplies them out")
+    if not (folder / "tokenizer.json").is_file():
+        notes.append("no tokenizer.json in the folder; serve and run need the checkpoint's")
     if template is None:
         notes.append("no chat template in the folder; longcat-eval's own is used, which is a reconstruction")
     return Inspection(
