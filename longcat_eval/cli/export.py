@@ -1,6 +1,6 @@
 """`longcat-eval export`: what a run made, in the words of other tools."""
 
-from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ import typer
 from longcat_eval.cli.export_swebench import export_swebench
 from longcat_eval.errors import EnvironmentUnusableError, ExitCode, UsageError, did_you_mean
 from longcat_eval.reports.exports.output import Encoder
-from longcat_eval.reports.exports.source import Source, source
+from longcat_eval.reports.exports.source import Evaluator, Source, source
 from longcat_eval.runners.store import RunData, read_run
 
 
@@ -24,61 +24,17 @@ class ExportOptions(NamedTuple):
     relationship: str | None = None
 
 
-Writer = Callable[[Source, Path, Encoder, ExportOptions], list[Path]]
-
-
-def _inspect(found: Source, output: Path, encode: Encoder, options: ExportOptions) -> list[Path]:
-    from longcat_eval.reports.exports.inspect_log import ZIP, export_inspect
-
-    return export_inspect(found, output, encode, ZIP)
-
-
-def _inspect_json(found: Source, output: Path, encode: Encoder, options: ExportOptions) -> list[Path]:
-    from longcat_eval.reports.exports.inspect_log import JSON, export_inspect
-
-    return export_inspect(found, output, encode, JSON)
-
-
-def _lm_eval(found: Source, output: Path, encode: Encoder, options: ExportOptions) -> list[Path]:
-    from longcat_eval.reports.exports.lm_eval import export_lm_eval
-
-    return export_lm_eval(found, output, encode)
-
-
-def _eee(found: Source, output: Path, encode: Encoder, options: ExportOptions) -> list[Path]:
-    from longcat_eval.reports.exports.every_eval_ever import Evaluator, export_eee
-
-    return export_eee(found, output, encode, Evaluator(options.organization, options.relationship))
-
-
-def _hf(found: Source, output: Path, encode: Encoder, options: ExportOptions) -> list[Path]:
-    from longcat_eval.reports.exports.hugging_face import export_eval_results
-
-    return export_eval_results(found, output, encode)
-
-
-def _model_index(found: Source, output: Path, encode: Encoder, options: ExportOptions) -> list[Path]:
-    from longcat_eval.reports.exports.model_card import export_model_index
-
-    return export_model_index(found, output, encode)
-
-
-def _parquet(found: Source, output: Path, encode: Encoder, options: ExportOptions) -> list[Path]:
-    from longcat_eval.reports.exports.parquet import export_parquet
-
-    return export_parquet(found, output, encode)
-
-
 SWEBENCH = "swebench"
-WRITERS: Mapping[str, Writer] = {
-    "inspect": _inspect,
-    "inspect-json": _inspect_json,
-    "lm-eval": _lm_eval,
-    "eee": _eee,
-    "hf": _hf,
-    "model-index": _model_index,
-    "parquet": _parquet,
+WRITERS = {
+    "inspect": "inspect_log:export_inspect",
+    "inspect-json": "inspect_log:export_inspect_json",
+    "lm-eval": "lm_eval:export_lm_eval",
+    "eee": "every_eval_ever:export_eee",
+    "hf": "hugging_face:export_eval_results",
+    "model-index": "model_card:export_model_index",
+    "parquet": "parquet:export_parquet",
 }
+"""Functions of `reports.exports` by format, imported when one is asked for."""
 WITH_TEXTS = ("inspect", "inspect-json", "lm-eval", "eee")
 """Formats that hold questions and replies."""
 EVALUATOR = ("eee",)
@@ -107,6 +63,8 @@ def _check(format: str, options: ExportOptions) -> None:
         raise UsageError(f"--repeat is for {SWEBENCH}: {format} holds every repeat")
     if not options.texts and format not in WITH_TEXTS:
         raise UsageError(f"--no-texts is for {', '.join(WITH_TEXTS)}: {format} holds no texts")
+    if options.model_id is not None and format == SWEBENCH:
+        raise UsageError(f"--model-id is not for {SWEBENCH}")
     given = {"--organization": options.organization, "--relationship": options.relationship}
     for flag, value in given.items():
         if value is not None and format not in EVALUATOR:
@@ -114,10 +72,12 @@ def _check(format: str, options: ExportOptions) -> None:
 
 
 def _export(run: RunData, format: str, output: Path, options: ExportOptions) -> int:
+    evaluator = Evaluator(options.organization, options.relationship)
+    found = source(run, options.tasks, options.model_id, options.texts, evaluator)
+    module, _, function = WRITERS[format].partition(":")
+    write = getattr(import_module(f"longcat_eval.reports.exports.{module}"), function)
     encode = Encoder()
-    found = source(run, list(options.tasks), options.model_id, options.texts)
-    written = WRITERS[format](found, output, encode, options)
-    for file in written:
+    for file in write(found, output, encode):
         typer.echo(str(file))
     for note in _notes(found, format, encode, options):
         typer.echo(f"note: {note}", err=True)

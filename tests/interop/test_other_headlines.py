@@ -11,7 +11,7 @@ import yaml
 from made_up_runs import MakeRun
 from msgspec import structs
 
-from longcat_eval.reports.exports.every_eval_ever import Evaluator, export_eee
+from longcat_eval.reports.exports.every_eval_ever import export_eee
 from longcat_eval.reports.exports.inspect_log import export_inspect
 from longcat_eval.reports.exports.lm_eval import export_lm_eval
 from longcat_eval.reports.exports.model_card import export_model_index
@@ -77,9 +77,9 @@ def test_every_eval_ever(found: tuple[str, Source], tmp_path: Path) -> None:
     kind, run = found
     if kind == "nothing":
         with pytest.raises(Exception, match="has no score to export"):
-            export_eee(run, tmp_path, Encoder({}), Evaluator())
+            export_eee(run, tmp_path, Encoder({}))
         return
-    path, _ = export_eee(run, tmp_path, Encoder({}), Evaluator())
+    path, _ = export_eee(run, tmp_path, Encoder({}))
     log = json.loads(path.read_text(encoding="utf-8"))
     jsonschema.Draft7Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).validate(log)
     (result,) = log["evaluation_results"]

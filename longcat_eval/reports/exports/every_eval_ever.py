@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -17,7 +16,7 @@ from longcat_eval.errors import UsageError, did_you_mean
 from longcat_eval.records import Wire
 from longcat_eval.reports.exports.eee_instances import instance
 from longcat_eval.reports.exports.output import Encoder, replacing
-from longcat_eval.reports.exports.source import AGENT, TOOL, Benchmark, Source, instant
+from longcat_eval.reports.exports.source import AGENT, TOOL, Benchmark, Evaluator, Source, instant
 from longcat_eval.reports.statistics import CONFIDENCE
 
 SCHEMA_VERSION = "0.3.0"
@@ -29,21 +28,15 @@ TYPED = {"temperature", "top_p", "top_k"}
 """Sampling that the schema has fields for."""
 
 
-class Evaluator(NamedTuple):
-    """Who ran the evaluation, and what they are to the model; what is not said is unknown and other."""
-
-    organization: str | None = None
-    relationship: str | None = None
-
-
-def export_eee(source: Source, output: Path, encode: Encoder, evaluator: Evaluator) -> list[Path]:
+def export_eee(source: Source, output: Path, encode: Encoder) -> list[Path]:
     """Write `output`/data/longcat-eval/<developer>/<model>/<uuid>.json and <uuid>_samples.jsonl.
 
     Equal runs give equal names. `UsageError` for a relationship that the schema does not know.
     """
-    if evaluator.relationship not in (None, *RELATIONSHIPS):
-        hint = did_you_mean(str(evaluator.relationship), RELATIONSHIPS)
-        raise UsageError(f"--relationship {evaluator.relationship!r}{hint}: {', '.join(RELATIONSHIPS)}")
+    given = source.evaluator.relationship
+    if given not in (None, *RELATIONSHIPS):
+        hint = did_you_mean(str(given), RELATIONSHIPS)
+        raise UsageError(f"--relationship {given!r}{hint}: {', '.join(RELATIONSHIPS)}")
     scored = [each for each in source.benchmarks if each.value is not None]
     if not scored:
         raise UsageError(f"{source.run.path} has no score to export")
@@ -63,7 +56,7 @@ def export_eee(source: Source, output: Path, encode: Encoder, evaluator: Evaluat
         "evaluation_id": evaluation,
         "evaluation_timestamp": str(started),
         "retrieved_timestamp": str(int(instant(source.ended).timestamp())),
-        "source_metadata": _source_metadata(evaluator),
+        "source_metadata": _source_metadata(source.evaluator),
         "eval_library": {"name": TOOL, "version": source.version},
         "model_info": _model_info(source),
         "evaluation_results": [_result(source, each) for each in scored],

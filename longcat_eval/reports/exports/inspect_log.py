@@ -41,11 +41,20 @@ ID_LENGTH = 22
 """Characters of an identifier, as many as Inspect's have."""
 
 
-def export_inspect(source: Source, output: Path, encode: Encoder, suffix: str = ZIP) -> list[Path]:
+def export_inspect(source: Source, output: Path, encode: Encoder) -> list[Path]:
     """Write a log per benchmark into the folder `output`, or the only one to `output` where that is a file.
 
     It is one where its name ends like a log's; `UsageError` for several benchmarks then.
     """
+    return _export(source, output, encode, ZIP)
+
+
+def export_inspect_json(source: Source, output: Path, encode: Encoder) -> list[Path]:
+    """The same as JSON."""
+    return _export(source, output, encode, JSON)
+
+
+def _export(source: Source, output: Path, encode: Encoder, suffix: str) -> list[Path]:
     made = []
     if output.suffix == suffix and len(source.benchmarks) > 1:
         names = ", ".join(each.name for each in source.benchmarks)

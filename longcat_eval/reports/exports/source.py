@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +16,7 @@ from longcat_eval.model_backend.presets import load_presets
 from longcat_eval.records import AttemptRow, Transcript, Wire
 from longcat_eval.reports.rows import ResultRow, result_rows
 from longcat_eval.runners.manifest import RoleRecord, TaskRecord
-from longcat_eval.runners.store import RunData, read_transcript
+from longcat_eval.runners.store import LostTranscriptError, RunData, read_transcript
 
 AGENT = "agent"
 TOOL = "longcat-eval"
@@ -104,15 +104,17 @@ class Benchmark(NamedTuple):
     def _transcript(self, row: AttemptRow) -> Transcript | None:
         if not self.texts or not row.file:
             return None
-        import zstandard
-
         try:
             return read_transcript(self.run, row)
-        except (OSError, msgspec.DecodeError, zstandard.ZstdError) as error:
-            raise UsageError(
-                f"the transcript of {row.key} in {self.run / row.file} cannot be read ({error}); "
-                f"restore the file, or leave texts out with --no-texts"
-            ) from None
+        except LostTranscriptError as error:
+            raise UsageError(f"{error}; restore the file, or leave texts out with --no-texts") from None
+
+
+class Evaluator(NamedTuple):
+    """Who ran the evaluation, and what they are to the model; what is not said is unknown and other."""
+
+    organization: str | None = None
+    relationship: str | None = None
 
 
 class Source(NamedTuple):
@@ -126,6 +128,7 @@ class Source(NamedTuple):
     model_id: str
     started: str
     ended: str
+    evaluator: Evaluator = Evaluator()
 
     @property
     def model(self) -> str:
@@ -162,11 +165,15 @@ class Source(NamedTuple):
 
 
 def source(
-    run: RunData, tasks: list[str] | None = None, model_id: str | None = None, texts: bool = True
+    run: RunData,
+    tasks: Sequence[str] = (),
+    model_id: str | None = None,
+    texts: bool = True,
+    evaluator: Evaluator | None = None,
 ) -> Source:
     """The run, or those `tasks` of it; `UsageError` for an unknown one and for a run without attempts."""
     there = run.manifest.tasks
-    if unknown := [name for name in tasks or () if name not in there]:
+    if unknown := [name for name in tasks if name not in there]:
         raise UsageError(f"{run.path} has no task {unknown[0]!r}: {', '.join(there) or 'none'}")
     rows: dict[str, list[AttemptRow]] = {name: [] for name in there}
     for row in run.rows:
@@ -184,7 +191,7 @@ def source(
     started = min(starts or ends, default=instant(EPOCH))
     ended = max([started, *ends])
     name = model_id or hub_id(run.manifest.roles.get(AGENT)) or run.manifest.model
-    return Source(run, chosen, name, started.isoformat(), ended.isoformat())
+    return Source(run, chosen, name, started.isoformat(), ended.isoformat(), evaluator or Evaluator())
 
 
 def provenance(source: Source, benchmark: Benchmark) -> Wire:
