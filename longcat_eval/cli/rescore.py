@@ -69,4 +69,4 @@ async def _rescore(
 
 
 def _verdict(row: AttemptRow) -> tuple[object, ...]:
-    return row.outcome, row.reason, row.value, row.extracted, row.metrics
+    return row.outcome, row.reason, row.value, row.extracted, row.metrics, row.items

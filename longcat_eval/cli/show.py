@@ -68,7 +68,7 @@ class Printer:
         if kept := " · ".join(artifact_words(transcript.artifacts)):
             self.line(kept, DIM)
         self._verdict(row)
-        if error := transcript.unjudged or transcript.error or row.error:
+        if error := (row.unjudged and transcript.unjudged) or transcript.error or row.error:
             self.line(error, FAILED)
         self.console.print()
 

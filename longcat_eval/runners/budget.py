@@ -26,7 +26,7 @@ class Budget:
 
     def spend(self, row: AttemptRow, since: AttemptRow | None = None) -> None:
         """Count one attempt, valid or not: it was paid for; `since` is the row that it goes on from."""
-        self.cost += (row.cost or 0.0) - ((since.cost or 0.0) if since else 0.0)
+        self.cost += known_cost(row) - (known_cost(since) if since else 0.0)
         self.tokens += tokens_of(row) - (tokens_of(since) if since else 0)
 
     def spend_all(self, rows: Iterable[AttemptRow]) -> None:
@@ -54,6 +54,11 @@ class Budget:
     def overdue(self, grace: float) -> bool:
         """Whether the time budget ended more than `grace` seconds ago."""
         return self.max_seconds is not None and time.monotonic() - self.started > self.max_seconds + grace
+
+
+def known_cost(row: AttemptRow) -> float:
+    """US dollars, of those roles whose price is known."""
+    return sum(cost or 0.0 for cost in (row.role_costs.values() if row.cost is None else [row.cost]))
 
 
 def tokens_of(row: AttemptRow) -> int:

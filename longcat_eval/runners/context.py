@@ -48,8 +48,9 @@ def unjudged(kept: Transcript, protocol: TaskProtocol) -> tuple[Transcript, dict
             continue
         body = call.request
         if call.shared:
-            body = before[call.role] | body
-            body["messages"] = [*before[call.role]["messages"][: call.shared], *call.request["messages"]]
+            first = before[call.role]
+            body = {"tools": first["tools"], **body} if "tools" in first else dict(body)
+            body["messages"] = [*first["messages"][: call.shared], *call.request["messages"]]
         before[call.role] = body
         whole = structs.replace(call, request=body, shared=0)
         if call.unusable:
@@ -181,6 +182,8 @@ class Context:
         self._sent[role] = body
         messages, known = body.get("messages", []), before.get("messages", [])
         shared = len(known) if known and messages[: len(known)] == known else 0
+        if "tools" in before and "tools" not in body:
+            shared = 0
         if shared:
             body = body | {"messages": messages[shared:]}
             if body.get("tools") == before.get("tools"):

@@ -7,6 +7,7 @@ import asyncio
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -21,7 +22,7 @@ from longcat_eval.runners.context import Context, RequestListener
 from longcat_eval.runners.events import AttemptFinished, Listener
 from longcat_eval.runners.judging import NULL_VERDICT
 from longcat_eval.runners.plan import WorkItem
-from longcat_eval.runners.store import RunWriter, read_transcript
+from longcat_eval.runners.store import LostTranscriptError, RunWriter, read_transcript
 
 ALIKE_FAILURES = 20
 NOT_JUDGED = "not_judged"
@@ -65,7 +66,7 @@ class Breaker:
 class Engine:
     """Runs work items at `concurrency` and keeps their rows in `store`; `stop()` ends it cleanly.
 
-    `kept` counts the valid ones.
+    As many more attempts as `judging` says may be with their judges meanwhile. `kept` counts the valid ones.
     """
 
     roles: Mapping[str, Role]
@@ -77,12 +78,17 @@ class Engine:
     budget: Budget
     emit: Listener
     on_request: Callable[[str], RequestListener]
+    judging: int = 0
     stopped: str = ""
     kept: int = 0
     breaker: Breaker = field(default_factory=Breaker)
     _retries: deque[WorkItem] = field(default_factory=deque)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
     _fatal: BaseException | None = None
+    _slots: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.concurrency)
 
     async def run(self, items: Iterable[WorkItem]) -> str:
         """Work everything off; return why it stopped early, or an empty string.
@@ -90,7 +96,7 @@ class Engine:
         Raises `LongcatEvalError` where going on makes no sense (disk full, every request refused alike).
         """
         feed = iter(items)
-        loops = [asyncio.create_task(self._work(feed)) for _ in range(self.concurrency)]
+        loops = [asyncio.create_task(self._work(feed)) for _ in range(self.concurrency + self.judging)]
         self._running = set(loops)
         try:
             await self._watch(loops)
@@ -130,16 +136,26 @@ class Engine:
         return self._retries.popleft() if item is None and self._retries else item
 
     async def _work(self, feed: Iterator[WorkItem]) -> None:
-        while not self.stopped and (item := self._next(feed)) is not None:
-            try:
-                self._keep(item, *await self._attempt(item))
-            except LongcatEvalError as error:
-                self._fatal = self._fatal or error
-                self.stop(str(error), now=True)
+        more = True
+        while more:
+            async with AsyncExitStack() as slot:
+                await slot.enter_async_context(self._slots)
+                item = None if self.stopped else self._next(feed)
+                more = item is not None
+                if item is None:
+                    continue
+                try:
+                    self._keep(item, *await self._attempt(item, slot))
+                except LongcatEvalError as error:
+                    self._fatal = self._fatal or error
+                    self.stop(str(error), now=True)
 
-    async def _attempt(self, item: WorkItem) -> tuple[Transcript, Score, bool]:
-        """Make one attempt; the flag says whether trying it again now makes sense."""
-        kept = read_transcript(self.store.path, item.kept) if item.kept else None
+    async def _attempt(self, item: WorkItem, slot: AsyncExitStack) -> tuple[Transcript, Score, bool]:
+        """Make one attempt; the flag says whether trying it again now makes sense.
+
+        The `slot` is free for the next one as soon as only judges are left to ask.
+        """
+        kept = self._kept(item)
         context = Context(
             item.key,
             self.roles,
@@ -157,6 +173,8 @@ class Engine:
             if item.task.protocol.judges and not whole:
                 self._keep_unjudged(item, transcript)
                 whole = True
+            if whole:
+                await slot.aclose()
             score = await item.task.score(item.sample, transcript, context)
         except ModelError as error:
             transcript = context.transcript()
@@ -175,6 +193,13 @@ class Engine:
         else:
             self.breaker.succeeded()
         return transcript, score, again and OUTCOMES[score.outcome].retried and not item.again
+
+    def _kept(self, item: WorkItem) -> Transcript | None:
+        """The whole attempt that an item goes on from; None too where a power failure took it."""
+        try:
+            return read_transcript(self.store.path, item.kept) if item.kept else None
+        except LostTranscriptError:
+            return None
 
     def _keep_unjudged(self, item: WorkItem, transcript: Transcript) -> None:
         """Keep an attempt before its judges are asked, so that a kill loses nothing of it."""

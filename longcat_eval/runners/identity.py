@@ -28,9 +28,12 @@ def identity(manifest: Manifest) -> dict[str, Any]:
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:
-    """One line per setting that differs (`roles.agent.sampling.top_k: 4 -> 8`), in tasks of both sides."""
-    both = old.tasks.keys() & new.tasks.keys()
-    before, after = (dict(_flat("", _only(identity(m), both))) for m in (old, new))
+    """One line per setting that differs (`roles.agent.sampling.top_k: 4 -> 8`), in what both sides have."""
+    before, after = identity(old), identity(new)
+    for part in ("tasks", "roles"):
+        both = before[part].keys() & after[part].keys()
+        before[part], after[part] = _only(before[part], both), _only(after[part], both)
+    before, after = dict(_flat("", before)), dict(_flat("", after))
     return [
         f"{name}: {_show(before.get(name))} -> {_show(after.get(name))}"
         for name in sorted(before.keys() | after.keys())
@@ -43,8 +46,8 @@ def _drop(record: dict[str, Any], names: tuple[str, ...]) -> None:
         record.pop(name, None)
 
 
-def _only(whole: dict[str, Any], tasks: Set[str]) -> dict[str, Any]:
-    return {**whole, "tasks": {name: task for name, task in whole["tasks"].items() if name in tasks}}
+def _only(whole: dict[str, Any], names: Set[str]) -> dict[str, Any]:
+    return {name: part for name, part in whole.items() if name in names}
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -58,16 +58,18 @@ class Judge:
         parse: Callable[[str], T | None],
         *,
         turn: int = 0,
+        final: bool = False,
         **overrides: Any,
     ) -> Verdict[T]:
         """Ask question number `turn` (0 to 999, each once) and read the reply: None from `parse` is a null.
 
-        An attempt that is tried again has its earlier replies read first, then as many tries once more.
+        An attempt that is tried again has its earlier replies read first, then as many tries once more,
+        unless a null is `final`, a verdict too by the protocol.
         Raises `ModelError` (judge_error) where the judge cannot be asked.
         """
         asked = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
         nulls, said = 0, ""
-        for again in range(self.tries * ctx.tries):
+        for again in range(self.tries if final else self.tries * ctx.tries):
             reply = await ctx.ask(asked, role=self.role, turn=turn + NEXT_TRY * again, **overrides)
             said = reply.text
             value = parse(said)

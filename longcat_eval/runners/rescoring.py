@@ -11,7 +11,7 @@ import msgspec
 from longcat_eval.errors import EnvironmentUnusableError
 from longcat_eval.model_backend.role import Role
 from longcat_eval.protocols import ModelError, Task, Workers
-from longcat_eval.records import AttemptRow, Completion, Request, Sample, TaskProtocol
+from longcat_eval.records import AttemptRow, Completion, JudgeRules, Request, Sample, TaskProtocol
 from longcat_eval.runners.context import Context
 from longcat_eval.runners.manifest import RoleRecord
 from longcat_eval.runners.store import (
@@ -70,7 +70,7 @@ def keep(
         manifest = read_manifest(name)
         for task in manifest.tasks.keys() & protocols.keys():
             record = manifest.tasks[task]
-            judges = {**record.protocol.judges, **protocols[task].judges}
+            judges = {**record.protocol.judges, **_as_asked(protocols[task], record.protocol)}
             record.protocol = msgspec.structs.replace(
                 record.protocol, grader=protocols[task].grader, judges=judges
             )
@@ -80,20 +80,20 @@ def keep(
 async def _score_again(
     run: RunData, row: AttemptRow, task: Task, sample: Sample, workers: Workers
 ) -> AttemptRow:
-    asked = run.manifest.tasks[row.task].protocol
+    asked, kept = run.manifest.tasks[row.task].protocol, read_transcript(run.path, row)
     context = Context(
         row.key,
-        {name: recorded_role(run.manifest.roles[name], name) for name in task.protocol.judges},
+        {name: _recorded(run, name) for name in task.protocol.judges},
         msgspec.structs.replace(
             task.protocol,
             role_sampling=asked.role_sampling,
-            judges={**task.protocol.judges, **asked.judges},
+            judges=_as_asked(task.protocol, asked),
         ),
         run.manifest.seed,
         workers,
         _unheard,
         tries=row.tries,
-        kept=read_transcript(run.path, row),
+        kept=kept,
     )
     try:
         score = await task.score(sample, context.transcript(), context)
@@ -106,8 +106,22 @@ async def _score_again(
         **msgspec.structs.asdict(score),
         time=datetime.now(UTC).isoformat(),
         rescored=task.protocol.grader,
+        error=kept.error[:500] if row.unjudged else row.error,
         unjudged=False,
     )
+
+
+def _as_asked(today: TaskProtocol, asked: TaskProtocol) -> dict[str, JudgeRules]:
+    """Today's judges at the completion limits of the run, which its user may have set."""
+    return {
+        role: msgspec.structs.replace(rules, max_tokens=asked.judges.get(role, rules).max_tokens)
+        for role, rules in today.judges.items()
+    }
+
+
+def _recorded(run: RunData, name: str) -> Role:
+    record = run.manifest.roles.get(name)
+    return recorded_role(record, name) if record else Role(Absent("no model", name), "")
 
 
 class Absent:

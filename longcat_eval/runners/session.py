@@ -62,6 +62,7 @@ class Session:
         if self.store.manifest_path.exists():
             old = read_manifest(self.store.manifest_path)
             self.manifest.tasks = {**old.tasks, **self.manifest.tasks}
+            self.manifest.roles = {**old.roles, **self.manifest.roles}
             self.manifest.first_requests = old.first_requests
             self.manifest.invocations = [*old.invocations, *self.manifest.invocations]
         self.store.write_manifest(self.manifest)
@@ -104,6 +105,7 @@ class Session:
             budget,
             emit,
             self._request_listener,
+            judging=concurrency if judges else 0,
         )
         emit(RunStarted(self._expected(planned), done))
         keys, tries, kept = {row.key for row in done}, _tries(self.rows), unjudged(self.rows)

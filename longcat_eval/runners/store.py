@@ -32,6 +32,10 @@ class RunData(NamedTuple):
     rows: list[AttemptRow]
 
 
+class LostTranscriptError(EnvironmentUnusableError):
+    """A row's transcript is not on the disk, or not whole."""
+
+
 class RunWriter:
     """The single writer of one shard of a run directory."""
 
@@ -155,6 +159,7 @@ def read_run(path: Path) -> RunData:
     whole = read_manifest(manifests[0])
     for other in map(read_manifest, manifests[1:]):
         whole.tasks = {**other.tasks, **whole.tasks}
+        whole.roles = {**other.roles, **whole.roles}
     return RunData(path, whole, counting_rows(read_rows(path)))
 
 
@@ -193,11 +198,16 @@ def unjudged(rows: Iterable[AttemptRow]) -> dict[AttemptKey, AttemptRow]:
 
 
 def read_transcript(path: Path, row: AttemptRow) -> Transcript:
-    """Read the transcript of one row from the run directory `path`."""
-    with (path / row.file).open("rb") as file:
-        file.seek(row.offset)
-        frame = file.read(row.length)
-    return _transcripts.decode(zstandard.ZstdDecompressor().decompress(frame))
+    """Read the transcript of one row from the run directory `path`; raises `LostTranscriptError`."""
+    try:
+        with (path / row.file).open("rb") as file:
+            file.seek(row.offset)
+            frame = file.read(row.length)
+        return _transcripts.decode(zstandard.ZstdDecompressor().decompress(frame))
+    except (OSError, zstandard.ZstdError, msgspec.DecodeError) as error:
+        raise LostTranscriptError(
+            f"the transcript of {row.key} cannot be read from {path / row.file}: {error}"
+        ) from error
 
 
 def _cut_torn_rows(path: Path) -> list[AttemptRow]:

@@ -101,7 +101,7 @@ def shown(path: Path, row: AttemptRow, cap: int | None = None) -> dict[str, Any]
         if isinstance(value, list | dict) or (isinstance(value, str) and not is_short(value))
         for label, text in leaves(name, value)
     ]
-    page["error"] = transcript.unjudged or transcript.error or row.error
+    page["error"] = (row.unjudged and transcript.unjudged) or transcript.error or row.error
     return page
 
 

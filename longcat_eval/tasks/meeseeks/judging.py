@@ -88,7 +88,9 @@ class Judging:
         return [await self._by_rule(point, point.rule)]
 
     async def _scored(self, point: SubQuestion, turn: int) -> Found:
-        verdict = await self._judges[SCORER].ask(self.ctx, self._scorer_prompt(point), read_yes_no, turn=turn)
+        verdict = await self._judges[SCORER].ask(
+            self.ctx, self._scorer_prompt(point), read_yes_no, turn=turn, final=True
+        )
         self.nulls += verdict.nulls
         why = "unreadable" if verdict.value is None else " ".join(verdict.text.split())[:300]
         return Found(point.point, bool(verdict.value), SCORER, why, list(point.tags))
@@ -119,10 +121,10 @@ class Judging:
             return None if text is None else [text]
         judge, prompt, turn = self._judges[EXTRACTOR], self._extractor_prompt(key), self._turn(key)
         if not self._wants_program(key):
-            texts = await judge.ask(self.ctx, prompt, self._read_parts, turn=turn)
+            texts = await judge.ask(self.ctx, prompt, self._read_parts, turn=turn, final=True)
             self.nulls += texts.nulls
             return texts.value
-        program = await judge.ask(self.ctx, prompt, read_program, turn=turn)
+        program = await judge.ask(self.ctx, prompt, read_program, turn=turn, final=True)
         self.nulls += program.nulls
         if program.value is None:
             return None
