@@ -53,8 +53,9 @@ SAMPLING = (
 class LongcatLM(LM):  # type: ignore[misc]  # lm-eval is not typed
     """Any model of `longcat-eval run`, by the same settings: model, base_url, seed, cache, sampling.top_k, …
 
-    Generation goes through the model's own chat template: without --apply_chat_template the whole text is one
-    user message. What a task says of sampling is obeyed (greedy by default), the rest is the preset's.
+    Without --apply_chat_template a text is continued as it is by a local model, and is one user message to an
+    endpoint, unless `text` says otherwise: many have no POST /completions. What a task says of sampling is
+    obeyed (greedy by default), the rest is the preset's.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class LongcatLM(LM):  # type: ignore[misc]  # lm-eval is not typed
         batch_size: Any = None,
         max_batch_size: Any = None,
         device: Any = None,
+        text: bool | None = None,
         **settings: Any,
     ) -> None:
         """Open the model; `pretrained` is another word for `model`, batches and devices mean nothing here.
@@ -75,6 +77,7 @@ class LongcatLM(LM):  # type: ignore[misc]  # lm-eval is not typed
         resolved = resolve(_given(settings), None)
         self._settings = resolved.settings
         self._resolved = resolve_model(agent_options(resolved.settings, resolved.origins))
+        self._text = self._resolved.kind == "local" if text is None else bool(text)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="longcat-lm")
         self._thread.start()
@@ -149,13 +152,12 @@ class LongcatLM(LM):  # type: ignore[misc]  # lm-eval is not typed
         if stops:
             overrides["stop"] = list(stops[:MOST_STOPS])
         meta = self._meta(request, repeat)
-        body = self._role.request(
-            messages_of(context),
-            meta,
-            seed=attempt_seed(self._settings.seed, meta.key, meta.turn),
-            max_tokens=most_tokens(given),
-            overrides=overrides,
-        )
+        seed, most = attempt_seed(self._settings.seed, meta.key, meta.turn), most_tokens(given)
+        if isinstance(context, Chat) or not self._text:
+            said = messages_of(context)
+            body = self._role.request(said, meta, seed=seed, max_tokens=most, overrides=overrides)
+        else:
+            body = self._role.continuation(context, meta, seed=seed, max_tokens=most, overrides=overrides)
         try:
             done = await self._role.model.complete(body)
         except ModelError as error:

@@ -22,6 +22,13 @@ def answer(body: dict[str, Any]) -> str:
     return f"The answer is {said}.\n\nThe answer is 7. 7"
 
 
+def continued(body: dict[str, Any]) -> dict[str, Any]:
+    """A text completion; right for 1+1."""
+    usage = {"prompt_tokens": 9, "completion_tokens": 5}
+    choice = {"index": 0, "text": " The answer is 2", "finish_reason": "stop"}
+    return {"object": "text_completion", "model": "m", "choices": [choice], "usage": usage}
+
+
 def rows(path: Path) -> list[Any]:
     return read_run(path).rows
 
@@ -127,6 +134,13 @@ def test_tags_expand_and_choices_are_part_of_the_protocol(cli: Cli, ours: Path, 
         assert run(cli, server.base_url, ours, "--task", "lm-eval:shots", *flags).code == 0
         (message,) = server.bodies[-1]["messages"]
         assert message["content"].count("What is") == 2
+    with serving(reply=continued) as server:
+        flags = ("--limit", 1, "--lm-eval-prompt", "text", "--lm-eval-fewshot", 1, "-o", "t")
+        assert run(cli, server.base_url, ours, "--task", "lm-eval:shots", *flags).code == 0
+        (sent,) = [request for request in server.requests if request.method == "POST"]
+    assert sent.path == "/v1/completions"
+    assert sent.body["prompt"] == message["content"]
+    assert (rows(tmp_path / "t")[0].value, rows(tmp_path / "t")[0].completion_tokens) == (1.0, 5)
     dry = cli(
         "run", "--task", "lm-eval:ours", "--lm-eval-include", ours, "--model", "local:tiny", "--dry-run"
     )

@@ -41,11 +41,12 @@ def evaluate(ours: Path, tasks: list[str], **how: Any) -> dict[str, Any]:
 
 def test_the_same_numbers_from_both_sides(cli: Cli, ours: Path) -> None:
     tasks = ("--task", "lm-eval:our_choice", "--task", "lm-eval:our_text", "--task", "lm-eval:our_sums")
-    ran = cli("run", *tasks, "--lm-eval-include", ours, "--model", "local:tiny", "-o", "r", "--plain")
+    greedy = ("--set", "sampling.temperature=0", "--model", "local:tiny")
+    ran = cli("run", *tasks, "--lm-eval-include", ours, *greedy, "-o", "r", "--plain")
     assert ran.code == 0, ran.err
     report = {row["task"]: row for row in json.loads(cli("report", "r", "-f", "json").out)["rows"]}
     names = ["our_choice", "our_text", "our_sums"]
-    theirs = evaluate(ours, names, model_args="pretrained=local:tiny,local.seed=0")["results"]
+    theirs = evaluate(ours, names, model_args="pretrained=local:tiny,local.seed=0,text=False")["results"]
     for name in names:
         row = report[f"lm-eval:{name}"]
         known = {k: v for k, v in theirs[name].items() if "," in k and "stderr" not in k}
@@ -90,6 +91,11 @@ def test_the_chat_template_keeps_the_messages(ours: Path) -> None:
         evaluate(ours, ["shot"], model_args=where, **how)
         roles = [message["role"] for message in server.bodies[0]["messages"]]
     assert roles == ["system", "user", "assistant", "user"]
+    with serving(reply=lambda body: {"choices": [{"text": "The answer is 1", "index": 0}]}) as server:
+        where = {"model": "m", "base_url": server.base_url, "text": True}
+        plain = evaluate(ours, ["our_sums"], model_args=where, limit=1)
+        (sent,) = server.bodies
+    assert (sent["prompt"], plain["results"]["our_sums"]["exact_match,strict"]) == ("What is 0+1?", 1.0)
     local = evaluate(ours, ["our_choice"], model_args="model=local:tiny", apply_chat_template=True, limit=1)
     prompt = local["samples"]["our_choice"][0]["arguments"][0][0]
     assert json.loads(prompt)[-1]["role"] == "user"

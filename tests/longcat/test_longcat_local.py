@@ -15,6 +15,7 @@ from longcat_eval.model_backend.longcat.engine_api import TokenScore
 from longcat_eval.model_backend.longcat.local import LocalModel
 from longcat_eval.model_backend.longcat.serving import ServedModel
 from longcat_eval.model_backend.prices import Price
+from longcat_eval.model_backend.role import Role
 from longcat_eval.model_backend.tool_client import ToolReplyError
 from longcat_eval.protocols import LogLikelihoodModel, ModelError
 from longcat_eval.records import Message, Outcome
@@ -87,6 +88,15 @@ async def test_loglikelihoods() -> None:
     assert await score(model, "ab ", "c") == await score(model, "ab", " c")
     assert (await score(model, "", "c"))[0] == math.log(0.25)
     assert await score(model, "ab", "") == (0.0, True)
+
+
+async def test_a_text_is_continued_without_the_template() -> None:
+    engine = ScriptedEngine(" and on")
+    model = local(engine)
+    request = Role(model, "tiny").continuation("On", ask().meta, seed=1, max_tokens=5000)
+    done = await model.complete(request)
+    assert (done.text, done.finish_reason, done.usage.prompt_tokens) == (" and on", "stop", 2)
+    assert ByteTokenizer().decode(list(engine.requests[0].prompt_ids)) == "On"
 
 
 async def test_a_long_text_is_scored_in_windows_each_token_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,10 @@ from longcat_eval.model_backend.cache import CachedModel
 from longcat_eval.model_backend.embedded import EmbeddedModel
 from longcat_eval.model_backend.endpoint import EndpointConfig, EndpointModel
 from longcat_eval.model_backend.omit import OmitFields
+from longcat_eval.model_backend.role import Role
 from longcat_eval.model_backend.tool_client import ToolPromptModel
 from longcat_eval.protocols import ModelError
-from longcat_eval.records import Outcome
+from longcat_eval.records import AttemptKey, Outcome, RequestMeta
 
 
 def echo(
@@ -100,6 +101,23 @@ async def test_wrappers_pass_it_on_and_the_cache_remembers(tmp_path: Path) -> No
         assert len(server.requests) == 1
         assert await score(model, "ab", "cde") != first, "the same text, another edge"
         assert "temperature" not in server.requests[0].body
+        await model.close()
+
+
+async def test_a_text_is_continued_and_what_is_none_is_told() -> None:
+    answers: list[Any] = [
+        {"choices": [{"text": " more", "finish_reason": "stop"}], "usage": {"completion_tokens": 2}},
+        {"choices": [{"message": {"content": "a chat"}}]},
+    ]
+    async with FakeEndpoint(reply=lambda body: answers.pop(0)) as server:
+        model = model_at(server)
+        meta = RequestMeta(AttemptKey("t", "s"))
+        request = Role(model, "m", {"top_k": 4}).continuation("Once", meta, seed=7, max_tokens=9)
+        done = await model.complete(request)
+        assert (done.text, done.finish_reason, done.usage.completion_tokens) == (" more", "stop", 2)
+        assert server.bodies[0] == {"model": "m", "prompt": "Once", "top_k": 4, "seed": 7, "max_tokens": 9}
+        with pytest.raises(ModelError, match="no choice with a text"):
+            await model.complete(request)
         await model.close()
 
 

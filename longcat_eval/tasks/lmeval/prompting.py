@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from longcat_eval.records import Wire
 from longcat_eval.tasks.lmeval.building import settled
 
-Style = Literal["auto", "chat", "multiturn", "flat"]
+Style = Literal["auto", "chat", "multiturn", "flat", "text"]
 GENERATE, LIKELIHOOD, ROLLING = "generate_until", "loglikelihood", "loglikelihood_rolling"
 DEFAULT_TOKENS = 256
 """What lm-eval's models generate at most where a task does not say."""
@@ -22,8 +22,9 @@ class BridgeOptions(NamedTuple):
     """The user's choices: where own tasks lie, examples in the prompt, its style, a system prompt.
 
     Style `chat` sends the examples and the question as one user message, `multiturn` each example as a turn,
-    `flat` lm-eval's plain text as one user message; `auto` is `chat` for what is generated. Texts that are
-    scored are always plain. `unsafe` lets tasks run the model's code on this machine.
+    `flat` lm-eval's plain text as one user message, `text` has it continued without a chat template; `auto`
+    is `chat` for what is generated. Texts that are scored are always plain. `unsafe` lets tasks run the
+    model's code on this machine.
     """
 
     include: Path | None = None
@@ -38,7 +39,7 @@ class Chat(str):
 
 
 class Ask(NamedTuple):
-    """One request of a document: `text` and `continuation` to score, or `messages` to answer."""
+    """One request of a document: `messages` to answer or a `text` to continue, or the latter to score."""
 
     kind: str
     text: str = ""
@@ -54,7 +55,7 @@ class Ask(NamedTuple):
 
 def build_requests(task: Any, options: BridgeOptions) -> dict[int, list[Ask]]:
     """Return the requests of every document, by its number, as lm-eval builds them."""
-    chat = task.OUTPUT_TYPE == GENERATE and options.style != "flat"
+    chat = task.OUTPUT_TYPE == GENERATE and options.style not in ("flat", "text")
     with settled():
         task.build_all_requests(
             system_instruction=options.system or None,
@@ -65,14 +66,15 @@ def build_requests(task: Any, options: BridgeOptions) -> dict[int, list[Ask]]:
     found: dict[int, list[Any]] = {}
     for instance in task.instances:
         found.setdefault(instance.doc_id, []).append(instance)
-    return {doc: [_ask(i) for i in sorted(each, key=lambda i: i.idx)] for doc, each in found.items()}
+    as_text = options.style == "text"
+    return {doc: [_ask(i, as_text) for i in sorted(each, key=lambda i: i.idx)] for doc, each in found.items()}
 
 
 def _as_json(history: Sequence[Mapping[str, str]], add_generation_prompt: bool = True) -> Chat:
     return Chat(json.dumps(list(history), ensure_ascii=False))
 
 
-def _ask(instance: Any) -> Ask:
+def _ask(instance: Any, as_text: bool) -> Ask:
     arguments = instance.args
     if len(arguments) > 2:
         raise ValueError("it shows pictures or sound, which the bridge cannot send")
@@ -81,6 +83,8 @@ def _ask(instance: Any) -> Ask:
         continuation = str(arguments[1]) if len(arguments) > 1 else ""
         return Ask(instance.request_type, str(text), continuation)
     stops = stop_strings(arguments[1])
+    if as_text:
+        return Ask(GENERATE, str(text), stops=stops)
     if isinstance(text, Chat):
         return Ask(GENERATE, messages=tuple(json.loads(text)), stops=stops)
     return Ask(GENERATE, messages=({"role": "user", "content": str(text)},), stops=stops)

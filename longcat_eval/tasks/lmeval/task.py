@@ -149,7 +149,11 @@ class LmEvalTask:
     async def _send(self, ask: Ask, turn: int, ctx: AttemptContext) -> None:
         if ask.kind == GENERATE:
             stop: dict[str, Any] = {"stop": list(ask.stops[:MOST_STOPS])} if ask.stops else {}
-            await ctx.ask(ask.messages, turn=turn, max_tokens=self.protocol.max_tokens, **stop)
+            most = self.protocol.max_tokens
+            if ask.messages:
+                await ctx.ask(ask.messages, turn=turn, max_tokens=most, **stop)
+            else:
+                await ctx.continue_text(ask.text, turn=turn, max_tokens=most, **stop)
             return
         context, text = ("", ask.text) if ask.rolling else (ask.text, ask.continuation)
         try:
