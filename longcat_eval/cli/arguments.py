@@ -5,7 +5,12 @@ from typing import Annotated
 
 import typer
 
-DataDir = Annotated[Path | None, typer.Option(help="Folder with one sub-folder per benchmark.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="LONGCAT_EVAL_DATA_DIR", show_envvar=False, help="Folder with one sub-folder per benchmark."
+    ),
+]
 Tau2Src = Annotated[
     Path | None,
     typer.Option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from longcat_eval.cli.arguments import DataDir
 from longcat_eval.cli.sandbox import gib, span
 from longcat_eval.errors import ExitCode, UsageError
 from longcat_eval.protocols import DataOptions
@@ -26,7 +27,6 @@ ANONYMOUS_PULLS, ANONYMOUS_HOURS = 100, 6
 Names = Annotated[list[str] | None, typer.Argument(metavar="[IMAGE…]", help="Image names.")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", "-t", help="All images of this benchmark.")]
 SampleIds = Annotated[list[str] | None, typer.Option("--sample-id", help="Only this sample's.")]
-DataDir = Annotated[Path | None, typer.Option(help="Folder with one sub-folder per benchmark.")]
 TaskFolder = Annotated[Path | None, typer.Option(help="TerminalBench: a folder of tasks.")]
 BudgetText = Annotated[
     str | None,

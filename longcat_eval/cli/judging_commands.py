@@ -37,9 +37,19 @@ def rescore(
     data_dir: DataDir = None,
     tau2_src: Tau2Src = None,
     vita_src: VitaSrc = None,
-    dataset: Annotated[Path | None, typer.Option(help="The file of rows that the run was given.")] = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="LONGCAT_EVAL_DATASET", show_envvar=False, help="The file of rows that the run was given."
+        ),
+    ] = None,
     lm_eval_include: Annotated[
-        Path | None, typer.Option(help="The folder of task definitions that the run was given.")
+        Path | None,
+        typer.Option(
+            envvar="LONGCAT_EVAL_LM_EVAL_INCLUDE",
+            show_envvar=False,
+            help="The folder of task definitions that the run was given.",
+        ),
     ] = None,
     lm_eval_unsafe_code: Annotated[
         bool, typer.Option("--lm-eval-unsafe-code", help="As in `run`: execute what the model wrote.")

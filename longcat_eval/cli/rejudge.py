@@ -47,6 +47,8 @@ def rejudge(run: RunData, loaded: Sequence[tuple[Task, Dataset]], settings: RunS
     if not judged:
         raise UsageError(f"{run.path} has no task with a judge: leave --judge-model and --role out")
     judges = changed_judges([task for task, _ in judged], settings)
+    if not judges:
+        raise UsageError("--judge-api-key-env alone names no judge: give --judge-model or --role too")
     free_sampling([task for task, _ in judged], {role: settings.roles.get(role, {}) for role in judges})
     named = {role: model for task, _ in judged for role, model in task.protocol.role_models.items()}
     models = {

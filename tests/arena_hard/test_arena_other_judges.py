@@ -138,3 +138,14 @@ def test_a_run_without_judges_has_none_to_change(cli: Cli) -> None:
     assert cli("run", "--suite", "smoke", "--model", "scripted/null", "-o", "r").code == 0
     ran = cli("rescore", "r", "--judge-model", "scripted/null", "-o", "x")
     assert (ran.code, "has no task with a judge" in ran.err) == (2, True)
+
+
+def test_a_key_alone_names_no_judge(cli: Cli, make_set: MakeSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the folder of the data may stand in the environment, as for the run."""
+    monkeypatch.setenv("LONGCAT_EVAL_DATA_DIR", str(make_set(2)))
+    task = ("--task", "arena-hard-v2", "--allow-data-drift")
+    assert cli("run", *task, "--model", "scripted/oracle", "-o", "r").code == 0
+    assert cli("rescore", "r").code == 0
+    ran = cli("rescore", "r", "--judge-api-key-env", "JUDGE_KEY", "-o", "other")
+    assert (ran.code, "names no judge" in ran.err) == (2, True)
+    assert not Path("other").exists()
