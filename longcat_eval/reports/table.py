@@ -266,7 +266,8 @@ def _foreign_cell(row: PublishedRow, result: ForeignResult | None) -> Cell:
     if row.items is not None and result.n is not None and result.n < row.items:
         marks.append(Remark("†", f"{result.n} of {row.items}"))
     if row.metric not in ("", result.label, result.metric):
-        marks.append(Remark("§", f"{result.label} instead of {row.metric}"))
+        named = result.label if result.repeats else result.metric
+        marks.append(Remark("§", f"{named} instead of {row.metric}"))
     text = NO_SCORE if result.value is None else f"{result.value:{'.2f' if result.share else '.4g'}}"
     return Cell(text, tuple(marks), foreign=result)
 
