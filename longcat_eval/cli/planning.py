@@ -34,6 +34,8 @@ def tasks_named(name: str, settings: RunSettings) -> list[Task]:
     """The task called so; `lm-eval:NAME` may be a group, a tag or a pattern, and is opened as set."""
     if not name.startswith(LM_EVAL):
         return [load_task(name)]
+    if (settings.lm_eval_fewshot or 0) < 0:
+        raise UsageError("--lm-eval-fewshot must not be negative")
     from longcat_eval.tasks.lmeval.prompting import BridgeOptions
     from longcat_eval.tasks.lmeval.task import open_tasks
 
