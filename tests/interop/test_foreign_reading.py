@@ -12,6 +12,7 @@ import zstandard
 from foreign_files import EEE, INSPECT, LM_EVAL, write_inspect, write_json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_up_runs import MakeRun
 
 from longcat_eval.errors import UsageError
 from longcat_eval.reports.foreign.benchmarks import our_task
@@ -290,3 +291,41 @@ def test_any_damage_of_a_zip_is_read_or_refused(tmp_path: Path, cut: float, byte
     path = tmp_path / "a.eval"
     path.write_bytes(content if keep else content[: at + 1])
     read_or_refuse(f"inspect:{path}")
+
+
+def test_a_folder_of_logs_with_a_crashed_one(tmp_path: Path) -> None:
+    """The newest log of a task counts; what cannot be used is told, what is no log is passed over."""
+    later = changed(INSPECT, "results", "scores", 0, "metrics", "accuracy", "value", to=0.75)
+    other = changed(INSPECT, "eval", "task", to="inspect_evals/mmlu_pro")
+    write_inspect(tmp_path / "2026-03-04T05_mmlu.eval")
+    write_inspect(tmp_path / "2026-03-04T09_mmlu.json", later)
+    write_inspect(tmp_path / "2026-03-03T01_pro.eval", other)
+    write_inspect(tmp_path / "2026-03-05T01_mmlu.json", changed(INSPECT, "results", to=None))
+    write_json(tmp_path / "logs.json", {"a.eval": {"status": "success"}})
+    log = only(tmp_path)
+    assert {result.task: result.value for result in log.results} == {"mmlu": 75.0, "mmlu-pro": 62.5}
+    assert log.about == ("left out, because they cannot be used: 2026-03-05T01_mmlu.json",)
+    assert log.path == str(tmp_path)
+
+
+def test_a_folder_of_results_with_a_cut_one(tmp_path: Path) -> None:
+    write_json(tmp_path / "results_1.json", LM_EVAL)
+    for number in range(2, 7):
+        (tmp_path / f"results_{number}.json").write_text('{"results": {"a"', encoding="utf-8")
+    said = "results_2.json, results_3.json, results_4.json and 2 more"
+    assert only(tmp_path).about[-1].endswith(said)
+    (tmp_path / "results_1.json").unlink()
+    with pytest.raises(UsageError, match=r"results_2\.json"):
+        read_foreign([str(tmp_path)])
+
+
+def test_a_datastore_folder(tmp_path: Path) -> None:
+    name = "8a6de171-09fd-44eb-989f-8af0664cb415"
+    write_json(tmp_path / "data" / "c" / "d" / "m" / f"{name}.json", EEE)
+    write_json(tmp_path / "adapter_reports" / "failures.json", {"schema_version": 1})
+    assert only(f"eee:{tmp_path}").model == "lab/some-model"
+
+
+def test_a_run_of_ours_is_named_as_a_run(make_run: MakeRun) -> None:
+    with pytest.raises(UsageError, match="name it as a run, before --compare"):
+        read_foreign([str(make_run({"mmlu": (2, 1)}))])

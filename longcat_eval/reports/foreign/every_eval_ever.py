@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from longcat_eval.errors import UsageError
 from longcat_eval.reports.foreign.benchmarks import our_task
-from longcat_eval.reports.foreign.files import read_json, unusable
+from longcat_eval.reports.foreign.files import read_all, read_json, unusable
 from longcat_eval.reports.foreign.records import ForeignLog, ForeignResult, day, number, sampling
 
+NAMED = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+"""How the datastore names aggregates."""
 KNOWN = re.compile(r"0\.[23](\.\d+)*")
 
 
@@ -91,16 +92,11 @@ def read_eee(path: Path) -> list[ForeignLog]:
     """Logs by file; `UsageError` for what is no aggregate of a known version, and a folder without any."""
     if not path.is_dir():
         return [_log(path, read_json(path, _Log))]
-    logs = []
-    for file in sorted(path.rglob("*.json")):
-        try:
-            logs.append(_log(file, read_json(file, _Log)))
-        except UsageError:
-            if file.stem.count("-") == 4:  # named like an aggregate
-                raise
-    if not logs:
-        raise unusable(path, "the folder has no aggregate of Every Eval Ever")
-    return logs
+    files = [file for file in sorted(path.rglob("*.json")) if NAMED.fullmatch(file.stem)]
+    if not files:
+        raise unusable(path, "the folder has no aggregate of Every Eval Ever (<uuid>.json)")
+    read, left_out = read_all(files, lambda file: _log(file, read_json(file, _Log)))
+    return [log._replace(about=(*log.about, *left_out)) for _, log in read]
 
 
 def _log(path: Path, log: _Log) -> ForeignLog:

@@ -5,6 +5,7 @@ import mmap
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +20,11 @@ LARGEST_MAPPED = 4 << 30
 ZSTANDARD = 93
 """Number of the method in a zip; Python's zipfile knows it from 3.14 on."""
 
+SHOWN = 3
+"""Names of files that are told."""
+
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def unusable(path: Path, why: object) -> UsageError:
@@ -108,3 +113,25 @@ def _zstd_member(path: Path, entry: zipfile.ZipInfo) -> bytes:
             file.read(min(entry.compress_size, LARGEST)), read_across_frames=True
         )
         return reader.read(LARGEST + 1)
+
+
+def read_all(
+    files: Sequence[Path], read: Callable[[Path], R]
+) -> tuple[list[tuple[Path, R]], tuple[str, ...]]:
+    """What can be read of several files, and what is to be said of the others; `UsageError` where none can.
+
+    A folder of logs often has one that a crash left behind.
+    """
+    found, refused = [], []
+    for file in files:
+        try:
+            found.append((file, read(file)))
+        except UsageError as error:
+            refused.append((file, error))
+    if refused and not found:
+        raise refused[0][1]
+    if not refused:
+        return found, ()
+    names = ", ".join(file.name for file, _ in refused[:SHOWN])
+    more = f" and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
+    return found, (f"left out, because they cannot be used: {names}{more}",)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from longcat_eval.reports.foreign.benchmarks import our_task
-from longcat_eval.reports.foreign.files import read_json, unusable
+from longcat_eval.reports.foreign.files import read_all, read_json, unusable
 from longcat_eval.reports.foreign.records import ForeignLog, ForeignResult, day, number, sampling, scaled
 
 TOOL, PATTERN = "lm-eval", "results*.json"
@@ -55,7 +55,7 @@ def read_lm_eval(path: Path) -> list[ForeignLog]:
     files = sorted(path.rglob(PATTERN)) if path.is_dir() else [path]
     if not files:
         raise unusable(path, f"the folder has no {PATTERN}")
-    read = [(file, read_json(file, _Results)) for file in files]
+    read, left_out = read_all(files, lambda file: read_json(file, _Results))
     newest = sorted(read, key=lambda each: (each[1].date or 0.0, each[0].name))
     logs: dict[tuple[str, str], dict[str, tuple[Path, _Results, ForeignResult]]] = {}
     for file, found in newest:
@@ -63,7 +63,8 @@ def read_lm_eval(path: Path) -> list[ForeignLog]:
             logs.setdefault((_model(found), _tool(found)), {})[name] = (file, found, result)
     if not logs:
         raise unusable(path, "no task in it has a number")
-    return [_log(path, model, tool, list(tasks.values())) for (model, tool), tasks in logs.items()]
+    made = [_log(path, model, tool, list(tasks.values())) for (model, tool), tasks in logs.items()]
+    return [log._replace(about=(*log.about, *left_out)) for log in made]
 
 
 def _tool(found: _Results) -> str:

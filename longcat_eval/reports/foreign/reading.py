@@ -1,18 +1,23 @@
 """Words of --compare that name files of other tools: `inspect:PATH`, `lm-eval:PATH`, `eee:PATH` or a path."""
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from longcat_eval.errors import UsageError
 from longcat_eval.reports.foreign.every_eval_ever import read_eee
-from longcat_eval.reports.foreign.files import unusable
+from longcat_eval.reports.foreign.files import read_all, unusable
 from longcat_eval.reports.foreign.inspect_logs import read_inspect
 from longcat_eval.reports.foreign.lm_eval_results import PATTERN, read_lm_eval
 from longcat_eval.reports.foreign.records import ForeignLog
 from longcat_eval.reports.published import column_names
+from longcat_eval.runners.store import manifest_files
 
 MOST = 12
 """Columns that one word may give."""
+LOOKED_AT = 100
+"""Files of a folder that are looked at to tell whose it is."""
 PEEK = 4096
 """Bytes at the beginning of a file that tell whose it is."""
 
@@ -21,10 +26,20 @@ def read_inspect_logs(path: Path) -> list[ForeignLog]:
     """A log, or a folder of logs: one column per model, later logs of a task in place of earlier ones."""
     if not path.is_dir():
         return read_inspect(path)
-    files = sorted(file for kind in ("*.eval", "*.json") for file in path.rglob(kind))
+    files = sorted([*path.rglob("*.eval"), *filter(_is_inspect, path.rglob("*.json"))])
     if not files:
         raise unusable(path, "the folder has no .eval and no .json log")
-    return _by_model(path, [log for file in files for log in read_inspect(file)])
+    read, left_out = read_all(files, read_inspect)
+    logs = _by_model(path, [log for _, found in read for log in found])
+    return [log._replace(about=(*log.about, *left_out)) for log in logs]
+
+
+def _is_inspect(path: Path) -> bool:
+    """Whether a JSON file in a folder of logs is a log: listings and other files lie there too."""
+    try:
+        return whose(path) == "inspect"
+    except UsageError:
+        return False
 
 
 def _by_model(path: Path, logs: list[ForeignLog]) -> list[ForeignLog]:
@@ -93,10 +108,12 @@ def whose(path: Path) -> str:
             return "inspect"
         if any(path.rglob(PATTERN)):
             return "lm-eval"
-        first = next(path.rglob("*.json"), None)
-        if first is not None:
-            return whose(first)
-        raise unusable(path, "the folder has no .eval log, no results*.json and no other .json file")
+        if manifest_files(path):
+            raise unusable(path, "this is a run of longcat-eval: name it as a run, before --compare")
+        for inner in itertools.islice(path.rglob("*.json"), LOOKED_AT):
+            with suppress(UsageError):
+                return whose(inner)
+        raise unusable(path, "the folder has no .eval log, no results*.json and no other file that is known")
     try:
         with path.open("rb") as file:
             head = file.read(PEEK)
