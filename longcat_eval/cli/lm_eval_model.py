@@ -81,7 +81,11 @@ class LongcatLM(LM):  # type: ignore[misc]  # lm-eval is not typed
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="longcat-lm")
         self._thread.start()
-        self._role: Role = self._wait(open_role(self._resolved, resolved.settings, lambda key: {}))
+        try:
+            self._role: Role = self._wait(open_role(self._resolved, resolved.settings, lambda key: {}))
+        except BaseException:
+            self._stop()
+            raise
         self._gate = asyncio.Semaphore(attempts_at_once(resolved.settings, [], self._resolved))
         atexit.register(self._at_exit)
 
@@ -134,9 +138,12 @@ class LongcatLM(LM):  # type: ignore[misc]  # lm-eval is not typed
         if self._loop.is_running():
             atexit.unregister(self._at_exit)
             self._wait(self._role.model.close())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
+            self._stop()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     def _at_exit(self) -> None:
         """A server of ours must not outlive the interpreter; threads of a local engine end with it."""

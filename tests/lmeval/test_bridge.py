@@ -9,10 +9,12 @@ from math import exp
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cli_fixtures import Cli, serving
 from lmeval_tasks import CHOICE, SUMS, write_task
 
 from longcat_eval.runners.store import read_run, read_transcript
+from longcat_eval.tasks.lmeval import catalog
 
 
 def answer(body: dict[str, Any]) -> str:
@@ -204,6 +206,11 @@ def test_what_cannot_be_is_said_in_one_line(cli: Cli, ours: Path) -> None:
         assert ran.err.count("\n") == 1, ran.err
         return ran.err
 
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog, "KNOWN", "0.5")
+        said = refused("our_sums", "--lm-eval-include", ours)
+    assert "lm-eval 0.4.13 is installed, tasks are bridged from 0.5" in said
+    assert "--lm-eval-fewshot must not be negative" in refused("our_sums", "--lm-eval-fewshot", "-1")
     write_task(ours, SUMS | {"task": "unsafe", "unsafe_code": True}, [{"q": "1+1", "a": "2"}])
     write_task(ours, SUMS | {"task": "nowhere"}, [])
     (ours / "nowhere.jsonl").unlink()

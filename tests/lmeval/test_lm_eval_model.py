@@ -121,6 +121,8 @@ def test_wrong_arguments_are_usage_errors(ours: Path) -> None:
 
     with pytest.raises(UsageError, match=r"unknown setting 'modle' \(did you mean 'model'\?\)"):
         LongcatLM(modle="x")
+    with pytest.raises(EnvironmentUnusableError, match=r"127\.0\.0\.1"):
+        LongcatLM(model="m", base_url="http://127.0.0.1:9/v1", max_tries=1)
     with serving() as server:
         endpoint = LongcatLM(model="m", base_url=server.base_url)
         try:

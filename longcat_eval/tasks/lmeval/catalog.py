@@ -72,7 +72,7 @@ def _matching(pattern: str, known: Mapping[str, Any]) -> dict[str, Leaf]:
     found = [name for name in matching(known, pattern) if known[name].kind.name in ("TASK", "PY_TASK")]
     if not found:
         raise UsageError(f"no task of lm-eval matches {pattern!r}")
-    return {name: leaf for each in found for name, leaf in _built(each, known).items()}
+    return {name: _reader()._build_task(known[name], None) for name in found}
 
 
 def _built(name: str, known: Mapping[str, Any]) -> dict[str, Leaf]:
@@ -107,7 +107,7 @@ def _reader() -> Any:
 
     class Reader(TaskFactory):  # type: ignore[misc]
         def _build_task(self, entry: Any, overrides: dict[str, Any] | None) -> Leaf:
-            own = {k: v for k, v in (overrides or {}).items() if k != "task" and k not in ("tag", "group")}
+            own = {k: v for k, v in (overrides or {}).items() if k not in ("task", "tag", "group")}
             return Leaf(entry.name, str(entry.yaml_path), own)
 
     return Reader()

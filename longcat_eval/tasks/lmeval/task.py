@@ -112,10 +112,10 @@ class LmEvalTask:
             self._read(next(iter(found.values())), BridgeOptions(options.lm_eval_include))
         assert self.leaf is not None
         task = build(self.leaf, self.options.fewshot)
-        docs = documents(task)
         try:
+            docs = documents(task)
             self.requests = build_requests(task, self.options)
-        except Exception as error:  # noqa: BLE001 - the task's own code builds its prompts
+        except Exception as error:  # noqa: BLE001 - the task's own code picks its documents and builds prompts
             raise EnvironmentUnusableError(f"{self.name}: its prompts cannot be built: {error}") from None
         kinds = {ask.kind for asks in self.requests.values() for ask in asks}
         self.needs = frozenset("chat" if kind == GENERATE else "loglikelihood" for kind in kinds)
@@ -179,6 +179,8 @@ class LmEvalTask:
             if error.reason == "error":
                 return Score(None, Outcome.HARNESS_ERROR, "grader_error", str(error)[:300])
             return Score(0.0, Outcome.ANSWERED, f"grader_{error.reason}")
+        if not verdicts:
+            return Score(None, Outcome.HARNESS_ERROR, "no_metric", "the task's code gave no metric")
         return _score(verdicts, transcript, early)
 
     def aggregate(self, rows: Sequence[AttemptRow]) -> Aggregate:
