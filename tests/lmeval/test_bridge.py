@@ -248,3 +248,74 @@ def test_a_group_that_changes_its_tasks_names_them_so(ours: Path, stock: None) -
     assert found["both/our_choice"].overrides == {"num_fewshot": 3}
     assert leaves("both/our_choice", ours) == {"both/our_choice": found["both/our_choice"]}
     assert CHOICE["task"] == "our_choice"
+
+
+MIXED = '''
+from lm_eval.api.instance import Instance
+from lm_eval.api.metrics import mean
+from lm_eval.api.task import Task
+
+
+class Mixed(Task):
+    """Answers and says how sure it is, as SQuAD 2 does; written without a configuration."""
+
+    VERSION = 3
+    OUTPUT_TYPE = "generate_until"
+
+    def __init__(self, config=None):
+        super().__init__(config={"metadata": {"version": 3}, "task": "mixed"})
+
+    def download(self, *args, **kwargs):
+        self.docs = [{"q": "1+1", "a": "2"}, {"q": "2+3", "a": "5"}]
+
+    def has_training_docs(self):
+        return False
+
+    def has_validation_docs(self):
+        return True
+
+    def has_test_docs(self):
+        return False
+
+    def validation_docs(self):
+        return self.docs
+
+    def doc_to_text(self, doc):
+        return f"What is {doc['q']}?"
+
+    def doc_to_target(self, doc):
+        return " " + doc["a"]
+
+    def construct_requests(self, doc, ctx, **kwargs):
+        meta = {"metadata": kwargs["metadata"]}
+        return [
+            Instance("generate_until", doc, (ctx, {"until": [";"]}), 0, **meta),
+            Instance("loglikelihood", doc, (ctx, " unanswerable"), 1, **meta),
+        ]
+
+    def process_results(self, doc, results):
+        said, (total, greedy) = results
+        return {"exact": said == doc["a"], "unsure": total}
+
+    def aggregation(self):
+        return {"exact": mean, "unsure": min}
+
+    def higher_is_better(self):
+        return {"exact": True, "unsure": False}
+'''
+
+
+def test_a_task_in_python_with_two_kinds_of_requests(cli: Cli, ours: Path, tmp_path: Path) -> None:
+    (ours / "mixed.py").write_text(MIXED)
+    (ours / "mixed.yaml").write_text("task: mixed\nclass: !function mixed.Mixed\n")
+    ran = cli("run", "--task", "lm-eval:mixed", "--lm-eval-include", ours, "--model", "scripted/null")
+    assert ran.code == 5
+    assert "lm-eval:mixed needs loglikelihood, which scripted/null does not offer" in ran.err
+    ran = cli("run", "--task", "lm-eval:mixed", "--lm-eval-include", ours, "--model", "local:tiny", "-o", "r")
+    assert ran.code == 0, ran.err
+    kept = rows(tmp_path / "r")
+    assert [row.calls for row in kept] == [2, 2]
+    worst = min(row.items["unsure,none"]["of"] for row in kept)
+    assert f"unsure,none {worst:.1f}" in ran.out.replace("\n ", "")
+    first = read_transcript(tmp_path / "r", kept[0]).calls[0].request
+    assert first["messages"] == [{"role": "user", "content": "What is 1+1?"}]
