@@ -15,7 +15,7 @@ from longcat_eval.cli.doctor_roles import role_checks
 from longcat_eval.cli.roles import innermost, list_models, make_role
 from longcat_eval.cli.settings import RunSettings
 from longcat_eval.errors import EnvironmentUnusableError, ExitCode
-from longcat_eval.model_backend.probes import Probe, Status, probe_endpoint
+from longcat_eval.model_backend.probes import Probe, Status, probe_endpoint, scores_texts
 from longcat_eval.model_backend.resolve import (
     LOCAL_PREFIX,
     ModelOptions,
@@ -75,7 +75,10 @@ def run_doctor(options: ModelOptions, tasks: Sequence[str], data: DataOptions, s
         for probe in check():
             show(console, probe)
             failed |= probe.status == "fail"
-    for probe in [*asyncio.run(model_checks(options)), *asyncio.run(role_checks(settings, tasks))]:
+    from longcat_eval.tasks.table import load_task
+
+    scores = any("loglikelihood" in load_task(name).needs for name in tasks)
+    for probe in [*asyncio.run(model_checks(options, scores)), *asyncio.run(role_checks(settings, tasks))]:
         show(console, probe)
         failed |= probe.status == "fail"
     if "terminal-bench" in settings.task:
@@ -264,8 +267,11 @@ def data_present(tasks: Sequence[str], data: DataOptions) -> list[Probe]:
     return found
 
 
-async def model_checks(options: ModelOptions) -> list[Probe]:
-    """Resolve and open the model and probe its endpoint; raises `UsageError` for what is typed wrongly."""
+async def model_checks(options: ModelOptions, scores: bool = False) -> list[Probe]:
+    """Resolve and open the model and probe its endpoint; raises `UsageError` for what is typed wrongly.
+
+    `scores`: a task has texts scored.
+    """
     options = replace(options, timeout=min(options.timeout, PROBE_TIMEOUT), max_tries=PROBE_TRIES)
     try:
         resolved = resolve_model(options, env=os.environ)
@@ -284,12 +290,12 @@ async def model_checks(options: ModelOptions) -> list[Probe]:
         how = ", ".join(f"{name} {value}" for name, value in facts["computed"].items())
         about += [Probe("computed", "ok", how), Probe("placement", "ok", facts["placement"])]
     try:
-        return about + await probe_model(model, resolved)
+        return about + await probe_model(model, resolved, scores)
     finally:
         await model.close()
 
 
-async def probe_model(model: Model, resolved: ResolvedModel) -> list[Probe]:
+async def probe_model(model: Model, resolved: ResolvedModel, scores: bool = False) -> list[Probe]:
     """Find the model's name on the wire and probe its endpoint."""
     models: Sequence[Wire] | ModelError
     try:
@@ -304,7 +310,7 @@ async def probe_model(model: Model, resolved: ResolvedModel) -> list[Probe]:
             return [Probe("model", "fail", detail, "say which with --served-model-name")]
         name = ids[0] if ids else ""
     role = make_role(model, resolved, name, resolved.context_length)
-    return await probe_endpoint(role, models)
+    return await probe_endpoint(role, models) + ([await scores_texts(role)] if scores else [])
 
 
 def show(console: "Console", probe: Probe) -> None:

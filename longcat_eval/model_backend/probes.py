@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from longcat_eval.model_backend.role import Role
+from longcat_eval.model_backend.text_scores import likelihood, scorer
 from longcat_eval.protocols import ModelError
 from longcat_eval.records import AttemptKey, Completion, Request, RequestMeta, Wire
 
@@ -126,6 +127,22 @@ async def plain_completion(role: Role) -> tuple[Completion | None, Probe]:
     if not said:
         return done, Probe("completion", "warn", f"an empty reply ({done.finish_reason})", "look at a reply")
     return done, Probe("completion", "ok", f"{said[:60]}…" if len(said) > 60 else said)
+
+
+async def scores_texts(role: Role) -> Probe:
+    """Whether it tells how likely a text is, as tasks of lm-eval with choices ask."""
+    if "loglikelihood" in role.model.capabilities:
+        request = role.text_request("One and one is two.", RequestMeta(AttemptKey("doctor", "scores")))
+        try:
+            total, _ = likelihood(await scorer(role.model).loglikelihood(request, len("One and one is")))
+        except ModelError as error:
+            said = str(error)
+        else:
+            return Probe("log-likelihoods", "ok", f"texts are scored ({total:.2f} for a short one)")
+    else:
+        said = f"{role.model.name} does not offer them"
+    remedy = "use vLLM, SGLang or `longcat-eval serve`, or --model local:PATH"
+    return Probe("log-likelihoods", "fail", said, remedy)
 
 
 def counts_tokens(done: Completion) -> Probe:
