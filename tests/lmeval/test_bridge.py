@@ -319,3 +319,14 @@ def test_a_task_in_python_with_two_kinds_of_requests(cli: Cli, ours: Path, tmp_p
     assert f"unsure,none {worst:.1f}" in ran.out.replace("\n ", "")
     first = read_transcript(tmp_path / "r", kept[0]).calls[0].request
     assert first["messages"] == [{"role": "user", "content": "What is 1+1?"}]
+
+
+def test_doctor_says_whether_texts_can_be_scored(cli: Cli, ours: Path) -> None:
+    asked = ("doctor", "--task", "lm-eval:our_choice", "--lm-eval-include", ours)
+    ran = cli(*asked, "--model", "local:tiny")
+    assert "ok    log-likelihoods: texts are scored (-" in ran.out
+    with serving() as server:
+        ran = cli(*asked, "--model", "m", "--base-url", server.base_url)
+    assert ran.code == 5
+    assert "fail  log-likelihoods: m: the reply holds no log probabilities of the prompt" in ran.out
+    assert "data of lm-eval:our_choice: 6 items from lm-eval: our_choice.jsonl" in ran.out
