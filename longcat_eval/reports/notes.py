@@ -100,9 +100,11 @@ def _marks(table: Table) -> Iterable[str]:
 def _missing(table: Table) -> Iterable[str]:
     lost = [(whose, label, _lost(r)) for whose, label, r in _results(table) if not r.complete]
     if lost:
+        ranged = any(r.bounds for _, _, r in _results(table))
+        told = " The range is the score with all of them wrong and all right." if ranged else ""
         yield (
-            f"incomplete: some attempts have no verdict; {_listed(lost)}. The range is the score with all of "
-            f"them wrong and all right. Run the same command again to retry them."
+            f"incomplete: some attempts have no verdict; {_listed(lost)}.{told} Run the same command again "
+            f"to retry them."
         )
     remedies: dict[str, dict[str, None]] = {}
     for row in table.rows:

@@ -36,15 +36,14 @@ def failure(role: str, outcome: Outcome) -> Outcome:
     return Outcome.SIMULATOR_ERROR if role in SIMULATORS else Outcome.JUDGE_ERROR
 
 
-def unjudged(kept: Transcript, protocol: TaskProtocol) -> tuple[Transcript, dict[tuple[str, int], Call]]:
-    """The attempt as it was before its judges were asked, and what they said then, by role and turn.
+def said_by_judges(kept: Transcript, protocol: TaskProtocol) -> dict[tuple[str, int], Call]:
+    """What judges said in a kept attempt, by role and turn, with their whole requests.
 
-    Unusable replies stay in the transcript, because they were paid for, and are asked for again.
+    Unusable replies are none: they were paid for, and are asked for again.
     """
-    said, calls, before = {}, [], dict[str, Wire]()
+    said, before = dict[tuple[str, int], Call](), dict[str, Wire]()
     for call in kept.calls:
         if call.role not in protocol.judges:
-            calls.append(call)
             continue
         body = call.request
         if call.shared:
@@ -52,12 +51,13 @@ def unjudged(kept: Transcript, protocol: TaskProtocol) -> tuple[Transcript, dict
             body = {"tools": first["tools"], **body} if "tools" in first else dict(body)
             body["messages"] = [*first["messages"][: call.shared], *call.request["messages"]]
         before[call.role] = body
-        whole = structs.replace(call, request=body, shared=0)
-        if call.unusable:
-            calls.append(whole)
-        else:
-            said[call.role, call.turn] = whole
-    return structs.replace(kept, calls=calls, artifacts=dict(kept.artifacts), unjudged=""), said
+        if not call.unusable:
+            said[call.role, call.turn] = structs.replace(call, request=body, shared=0)
+    return said
+
+
+def _again(kept: Transcript) -> Transcript:
+    return structs.replace(kept, calls=[*kept.calls], artifacts=dict(kept.artifacts), unjudged="")
 
 
 class NoSandboxes:
@@ -91,7 +91,8 @@ class Context:
         self.deadline = deadline
         self._roles, self._protocol, self.base_seed = roles, protocol, seed
         self._on_request = on_request
-        self._transcript, self._said = unjudged(kept, protocol) if kept else (Transcript(key), {})
+        self._transcript = _again(kept) if kept else Transcript(key)
+        self._said = said_by_judges(kept, protocol) if kept else {}
         self._sent: dict[str, Wire] = {}
 
     async def ask(
@@ -121,7 +122,6 @@ class Context:
         sent = settings.sent(request)
         said = self._said.get((role, turn))
         if said is not None and said.request == sent.body:
-            self._record(role, turn, sent.body, said.completion)
             return said.completion
         self._on_request(role, sent)
         try:

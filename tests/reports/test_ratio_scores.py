@@ -13,12 +13,16 @@ from longcat_eval.records import Aggregate, AttemptRow, Outcome
 from longcat_eval.reports import rows as reports_rows
 from longcat_eval.reports import texts
 from longcat_eval.reports.html.summary import categories
+from longcat_eval.reports.notes import notes
 from longcat_eval.reports.rows import result_row
 from longcat_eval.reports.statistics import RATIO_T, ratio_interval, ratio_metric
 from longcat_eval.reports.summary import _usage
+from longcat_eval.reports.table import build_table
 from longcat_eval.runners.manifest import TaskRecord
+from longcat_eval.runners.store import RunData
 
 MakeRecord = Callable[..., TaskRecord]
+MakeRun = Callable[..., RunData]
 PARTS = st.lists(st.tuples(st.floats(0, 1), st.integers(1, 6)), min_size=3, max_size=40)
 
 
@@ -97,3 +101,24 @@ def test_costs_are_told_by_role(make_record: MakeRecord, monkeypatch: pytest.Mon
     assert (
         "(" not in _usage([result_row("made-up", make_record(4), attempts("made-up"))]).partition("set)")[2]
     )
+
+
+@pytest.mark.parametrize(("ratio", "ranged"), [(("won", "of"), False), (None, True)])
+def test_a_range_is_explained_where_one_is_printed(
+    make_record: MakeRecord,
+    make_run: MakeRun,
+    monkeypatch: pytest.MonkeyPatch,
+    ratio: tuple[str, str] | None,
+    ranged: bool,
+) -> None:
+    rows = attempts("made-up")
+    mean = sum(row.value or 0 for row in rows) / len(rows)
+    monkeypatch.setattr(
+        reports_rows, "_aggregate", lambda task, valid: Aggregate("score", {"score": mean}, ratio=ratio)
+    )
+    (said,) = [
+        text
+        for text in notes(build_table([make_run({"made-up": (make_record(5), rows)})]))
+        if text.startswith("incomplete")
+    ]
+    assert ("The range" in said) == ranged

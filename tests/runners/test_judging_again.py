@@ -16,7 +16,7 @@ from longcat_eval.records import AttemptRow, Outcome, Request, Score
 from longcat_eval.runners.budget import Budget
 from longcat_eval.runners.rescoring import keep, rescore
 from longcat_eval.runners.session import Session
-from longcat_eval.runners.store import read_run
+from longcat_eval.runners.store import read_run, read_transcript
 
 
 def samples(task: ToyTask) -> dict[str, Any]:
@@ -159,3 +159,28 @@ async def test_judging_that_takes_long_keeps_no_answer_waiting(tmp_path: Path) -
     await start
     assert agent_done.is_set(), "four at once, and four more while those wait for their judge"
     assert models.models["agent"].most_at_once <= 4
+
+
+async def test_what_a_judge_said_within_the_attempt_stays_in_it(tmp_path: Path) -> None:
+    """As in the first of two rounds, whose marks the model gets to see."""
+
+    class TwoRounds(JudgedToy):
+        async def attempt(self, sample: Any, ctx: Any) -> Any:
+            await super().attempt(sample, ctx)
+            await SCORER.verdict(ctx, "Is the first round right?", yes_or_no, turn=500)
+            return ctx.transcript()
+
+    broken = Models(scorer=lambda request: "yes" if request.meta.turn == 500 else down())
+    before = await run(tmp_path, broken, TwoRounds(1))
+    assert before.cost == 1.5
+    models = Models()
+    after = await run(tmp_path, models, TwoRounds(1))
+    assert models.asked() == {"agent": 0, "reader": 0, "scorer": 2}
+    (row,) = read_run(tmp_path).rows
+    assert (row.value, row.cost, after.cost) == (1.0, 2.5, 2.5)
+    calls = read_transcript(tmp_path, row).calls
+    assert [(call.role, call.turn) for call in calls if call.role == "scorer"] == [
+        ("scorer", 500),
+        ("scorer", 0),
+        ("scorer", 1),
+    ]
