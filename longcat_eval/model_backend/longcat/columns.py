@@ -67,10 +67,8 @@ class Columns:
 
     def _added(self, rows: Tensor, bags: Tensor, weights: Tensor) -> Tensor:
         """The weighted sums of bags that begin where `bags` says, flat."""
-        added: Tensor = torch._embedding_bag_forward_only(self._table, rows, bags, False, 0, False, weights)[
-            0
-        ]
-        return added.view(-1)
+        found = torch._embedding_bag_forward_only(self._table, rows, bags, False, 0, False, weights)
+        return found[0].view(-1)
 
 
 def row_product(weight: Tensor, arena: Arena) -> RowProduct:
@@ -88,7 +86,8 @@ def can_add_columns(outputs: int) -> bool:
 
 def has_fast_bags() -> bool:
     """Whether this torch has FBGEMM's embedding bag."""
-    return "fbgemm" in torch.backends.quantized.supported_engines
+    has_it = hasattr(torch, "_embedding_bag_forward_only")
+    return has_it and "fbgemm" in torch.backends.quantized.supported_engines
 
 
 def _width(outputs: int) -> int:
