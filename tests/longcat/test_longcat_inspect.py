@@ -170,3 +170,10 @@ def test_a_checkpoint_is_looked_at_without_torch(arguments: list[str], checkpoin
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "rope: type yarn" in done.stdout or "n-gram tables: host" in done.stdout
+
+
+def test_a_folder_without_a_tokenizer_is_told(checkpoint: Path) -> None:
+    told = "no tokenizer.json in the folder; serve and run need the checkpoint's"
+    assert told in inspect(checkpoint).notes
+    (checkpoint / "tokenizer.json").write_text("{}")
+    assert told not in inspect(checkpoint).notes
