@@ -145,17 +145,19 @@ class Engine:
                 if item is None:
                     continue
                 try:
-                    self._keep(item, *await self._attempt(item, slot))
+                    item, kept = self._found(item)
+                    self._keep(item, *await self._attempt(item, kept, slot))
                 except LongcatEvalError as error:
                     self._fatal = self._fatal or error
                     self.stop(str(error), now=True)
 
-    async def _attempt(self, item: WorkItem, slot: AsyncExitStack) -> tuple[Transcript, Score, bool]:
+    async def _attempt(
+        self, item: WorkItem, kept: Transcript | None, slot: AsyncExitStack
+    ) -> tuple[Transcript, Score, bool]:
         """Make one attempt; the flag says whether trying it again now makes sense.
 
         The `slot` is free for the next one as soon as only judges are left to ask.
         """
-        kept = self._kept(item)
         context = Context(
             item.key,
             self.roles,
@@ -194,12 +196,12 @@ class Engine:
             self.breaker.succeeded()
         return transcript, score, again and OUTCOMES[score.outcome].retried and not item.again
 
-    def _kept(self, item: WorkItem) -> Transcript | None:
-        """The whole attempt that an item goes on from; None too where a power failure took it."""
+    def _found(self, item: WorkItem) -> tuple[WorkItem, Transcript | None]:
+        """The item with the whole attempt that it goes on from, unless a power failure took that."""
         try:
-            return read_transcript(self.store.path, item.kept) if item.kept else None
+            return item, read_transcript(self.store.path, item.kept) if item.kept else None
         except LostTranscriptError:
-            return None
+            return replace(item, kept=None), None
 
     def _keep_unjudged(self, item: WorkItem, transcript: Transcript) -> None:
         """Keep an attempt before its judges are asked, so that a kill loses nothing of it."""
