@@ -121,6 +121,7 @@ def _scripted(name: str, options: ModelOptions, role: str) -> ResolvedModel:
         kind="scripted",
         served_name=options.served_model_name or name,
         script=scripted.script_named(name),
+        capabilities=scripted.ScriptedModel.capabilities,
         sampling=options.sampling,
         extra_body=options.extra_body,
         context_length=options.context_length,

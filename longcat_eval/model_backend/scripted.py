@@ -10,6 +10,7 @@ import msgspec
 from longcat_eval.errors import UsageError, did_you_mean
 from longcat_eval.model_backend.failures import RequestError
 from longcat_eval.model_backend.replies import read_message
+from longcat_eval.model_backend.text_scores import scored
 from longcat_eval.protocols import ModelError
 from longcat_eval.records import AttemptKey, Completion, Message, Outcome, Request, RequestMeta, Wire
 
@@ -30,7 +31,7 @@ class Script(Protocol):
 class ScriptedModel:
     """A model that follows a script; it counts no tokens, because it has none."""
 
-    capabilities = frozenset({"chat", "tools"})
+    capabilities = frozenset({"chat", "tools", "loglikelihood"})
 
     def __init__(self, name: str, script: Script) -> None:
         self.name, self.script = name, script
@@ -39,6 +40,15 @@ class ScriptedModel:
         """Answer one request from its key, role and turn; the body plays no part."""
         await asyncio.sleep(0)  # a model that never waits would starve Ctrl-C and the display
         return self.script.reply(request.meta)
+
+    async def loglikelihood(self, request: Request, start: int) -> Completion:
+        """The script's line as a number, 0 being certain; without one each character has probability 1/e."""
+        said = (await self.complete(request)).text
+        try:
+            total = float(said)
+        except ValueError:
+            total = -float(len(request.body["prompt"]) - start)
+        return scored(total, total == 0, 0)
 
     async def close(self) -> None:
         """Nothing to release."""

@@ -13,8 +13,14 @@ import pytest
 from cli_fixtures import Cli, serving
 from lmeval_tasks import CHOICE, SUMS, write_task
 
+from longcat_eval.cli.planning import refuse_unanswerable
+from longcat_eval.errors import EnvironmentUnusableError
+from longcat_eval.model_backend.resolve import ResolvedModel
+from longcat_eval.protocols import DataOptions
 from longcat_eval.runners.store import read_run, read_transcript
 from longcat_eval.tasks.lmeval import catalog
+from longcat_eval.tasks.lmeval.prompting import BridgeOptions
+from longcat_eval.tasks.lmeval.task import open_tasks
 
 
 def answer(body: dict[str, Any]) -> str:
@@ -114,8 +120,12 @@ def test_an_endpoint_tells_at_once_that_it_scores_no_text(cli: Cli, ours: Path, 
     assert ran.code == 5
     assert "lm-eval:our_choice needs log probabilities of prompts" in ran.err
     assert not (tmp_path / "r").exists()
-    ran = cli("run", "--task", "lm-eval:our_choice", "--lm-eval-include", ours, "--model", "scripted/null")
-    assert "lm-eval:our_choice needs loglikelihood, which scripted/null does not offer" in ran.err
+    (task,) = open_tasks("lm-eval:our_choice", BridgeOptions(ours))
+    chats = ResolvedModel(name="chats", kind="endpoint")
+    with pytest.raises(
+        EnvironmentUnusableError, match="our_choice needs loglikelihood, which chats does not"
+    ):
+        refuse_unanswerable([task], chats)
 
 
 def test_tags_expand_and_choices_are_part_of_the_protocol(cli: Cli, ours: Path, tmp_path: Path) -> None:
@@ -308,9 +318,10 @@ class Mixed(Task):
 def test_a_task_in_python_with_two_kinds_of_requests(cli: Cli, ours: Path, tmp_path: Path) -> None:
     (ours / "mixed.py").write_text(MIXED)
     (ours / "mixed.yaml").write_text("task: mixed\nclass: !function mixed.Mixed\n")
-    ran = cli("run", "--task", "lm-eval:mixed", "--lm-eval-include", ours, "--model", "scripted/null")
-    assert ran.code == 5
-    assert "lm-eval:mixed needs loglikelihood, which scripted/null does not offer" in ran.err
+    (task,) = open_tasks("lm-eval:mixed", BridgeOptions(ours))
+    assert task.needs == {"chat"}, "as far as the definition tells"
+    task.load(DataOptions())
+    assert task.needs == {"chat", "loglikelihood"}
     ran = cli("run", "--task", "lm-eval:mixed", "--lm-eval-include", ours, "--model", "local:tiny", "-o", "r")
     assert ran.code == 0, ran.err
     kept = rows(tmp_path / "r")
@@ -330,3 +341,16 @@ def test_doctor_says_whether_texts_can_be_scored(cli: Cli, ours: Path) -> None:
     assert ran.code == 5
     assert "fail  log-likelihoods: m: the reply holds no log probabilities of the prompt" in ran.out
     assert "data of lm-eval:our_choice: 6 items from lm-eval: our_choice.jsonl" in ran.out
+
+
+def test_the_oracle_finds_every_choice_and_silence_the_first(cli: Cli, ours: Path, tmp_path: Path) -> None:
+    word = {"task": "word", "output_type": "loglikelihood", "doc_to_text": "{{q}}", "doc_to_target": " {{a}}"}
+    accuracy = {"metric_list": [{"metric": "acc"}, {"metric": "perplexity"}], "test_split": "test"}
+    write_task(ours, word | accuracy, [{"q": "one two", "a": "three"}])
+    asked = ("run", "--task", "lm-eval:our_choice", "--task", "lm-eval:word", "--lm-eval-include", ours)
+    assert cli(*asked, "--model", "scripted/oracle", "-o", "o").code == 0
+    assert {row.value for row in rows(tmp_path / "o")} == {1.0}
+    assert cli(*asked, "--model", "scripted/null", "-o", "n").code == 0
+    found = {(row.task, row.sample): row.value for row in rows(tmp_path / "n")}
+    assert found["lm-eval:word", "0"] == 0.0
+    assert sum(found["lm-eval:our_choice", str(number)] or 0 for number in range(6)) == 1.0, "the first"

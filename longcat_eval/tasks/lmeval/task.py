@@ -37,6 +37,7 @@ from longcat_eval.tasks.lmeval.building import (
     read_config,
 )
 from longcat_eval.tasks.lmeval.catalog import PREFIX, Leaf, leaves
+from longcat_eval.tasks.lmeval.gold import gold_lines
 from longcat_eval.tasks.lmeval.prompting import (
     GENERATE,
     MOST_STOPS,
@@ -78,7 +79,7 @@ class LmEvalTask:
         self.unsafe = False
         self.requests: dict[int, list[Ask]] = {}
         self._digests: list[str] = []
-        self._targets: list[str] = []
+        self._lines: list[list[str]] = []
 
     def open(self, leaf: Leaf, options: BridgeOptions) -> None:
         """Read the definition, not the data; raises `UsageError` for what must be confirmed first."""
@@ -121,7 +122,7 @@ class LmEvalTask:
         self.needs = frozenset("chat" if kind == GENERATE else "loglikelihood" for kind in kinds)
         samples = [Sample(str(number), {"doc": plain(doc)}) for number, doc in enumerate(docs)]
         self._digests = [digest(sample.fields["doc"]) for sample in samples]
-        self._targets = [_target(task, doc) for doc in docs]
+        self._lines = [gold_lines(task, doc, self.requests[n]) for n, doc in enumerate(docs)]
         limit = int(self.protocol.limits.get("max_tokens", self.protocol.max_tokens))
         self.protocol = structs.replace(
             self.protocol, prompt_hash=prompts_hash(self.requests), max_tokens=limit
@@ -129,8 +130,8 @@ class LmEvalTask:
         return Dataset(samples, _source(task), _revision(task), canonical_hash(samples))
 
     def reference(self, sample: Sample, repeat: int) -> Mapping[str, Sequence[Message]]:
-        """The document's own target, where it is a text."""
-        return {"agent": [Message("assistant", self._targets[int(sample.id)])]}
+        """The document's own target where a text is asked for, else log-likelihoods by which it wins."""
+        return {"agent": [Message("assistant", line) for line in self._lines[int(sample.id)]]}
 
     async def attempt(self, sample: Sample, ctx: AttemptContext) -> Transcript:
         """Send the document's requests one after the other; a call's turn is the number of its request."""
@@ -251,17 +252,6 @@ def _outcome(transcript: Transcript, shown: str | None) -> tuple[Outcome, str]:
     if not reply.text.strip():
         return Outcome.NO_ANSWER, "empty"
     return (Outcome.NO_ANSWER, "no_match") if shown == FALLBACK else (Outcome.ANSWERED, "")
-
-
-def _target(task: Any, doc: Any) -> str:
-    try:
-        target = task.doc_to_target(doc)
-        if isinstance(target, int) and task.config.doc_to_choice is not None:
-            target = task.doc_to_choice(doc)[target]
-        target = target[0] if isinstance(target, list) and target else target
-    except Exception:  # noqa: BLE001 - the task's own code; only the scripted oracle wants it
-        return ""
-    return str(target)
 
 
 def _source(task: Any) -> str:
