@@ -45,7 +45,7 @@ class CachedModel:
     ) -> None:
         self.model, self.name, self.capabilities = model, model.name, model.capabilities
         self._identity, self._namespace = identity, namespace
-        self._db = open_cache(path)
+        self._path, self._db = path, open_cache(path)
         self._writable, self._as_paid = True, as_paid
 
     async def complete(self, request: Request) -> Completion:
@@ -76,7 +76,11 @@ class CachedModel:
         self._db.close()
 
     def _get(self, key: bytes) -> Completion | None:
-        row = self._db.execute("select value from replies where key = ?", (key,)).fetchone()
+        try:
+            row = self._db.execute("select value from replies where key = ?", (key,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            log.warning("%s is damaged (%s): what it held is asked for again", self._path, error)
+            return None
         if row is None:
             return None
         try:

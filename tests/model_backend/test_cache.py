@@ -154,3 +154,22 @@ async def test_two_processes_worth_of_connections_share_a_file(tmp_path: Path) -
         assert (await two.complete(ask())).cached
         await one.close()
         await two.close()
+
+
+async def test_a_damaged_file_costs_what_it_held_and_no_attempt(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Pages that the opening does not look at."""
+    path = tmp_path / "c.db"
+    async with FakeEndpoint(lambda body: "".join(f"word {n} " for n in range(4_000))) as server:
+        model = cached(server, path)
+        for number in range(40):
+            await model.complete(ask(str(number)))
+        await model.close()
+        whole = path.read_bytes()
+        path.write_bytes(whole[: 4 * 16_384] + b"\xff" * (len(whole) - 4 * 16_384))
+        model = cached(server, path)
+        answers = [(await model.complete(ask(str(number)))).text for number in range(40)]
+        await model.close()
+    assert all(text.startswith("word") for text in answers)
+    assert "damaged" in caplog.text
