@@ -160,6 +160,7 @@ def read_run(path: Path) -> RunData:
     for other in map(read_manifest, manifests[1:]):
         whole.tasks = {**other.tasks, **whole.tasks}
         whole.roles = {**other.roles, **whole.roles}
+        whole.first_requests = {**other.first_requests, **whole.first_requests}
     return RunData(path, whole, counting_rows(read_rows(path)))
 
 

@@ -16,7 +16,7 @@ from longcat_eval.records import AttemptRow, Outcome, Request, Score
 from longcat_eval.runners.budget import Budget
 from longcat_eval.runners.rescoring import keep, rescore
 from longcat_eval.runners.session import Session
-from longcat_eval.runners.store import read_run, read_transcript
+from longcat_eval.runners.store import read_run, read_transcript, write_manifest
 
 
 def samples(task: ToyTask) -> dict[str, Any]:
@@ -184,3 +184,15 @@ async def test_what_a_judge_said_within_the_attempt_stays_in_it(tmp_path: Path) 
         ("scorer", 0),
         ("scorer", 1),
     ]
+
+
+def test_a_merged_run_tells_all_roles_and_their_first_requests(tmp_path: Path) -> None:
+    """The first shard may have met no judge."""
+    part = planned(JudgedToy(2))
+    first = manifest(part, roles={"agent": records()["agent"]}, first_requests={"judged-toy/agent": {"n": 1}})
+    second = manifest(part, roles=records(), first_requests={"judged-toy/scorer": {"n": 2}})
+    for number, one in enumerate((first, second), 1):
+        write_manifest(tmp_path / f"manifest-{number}of2.json", one)
+    whole = read_run(tmp_path).manifest
+    assert sorted(whole.roles) == ["agent", "reader", "scorer"]
+    assert whole.first_requests == {"judged-toy/agent": {"n": 1}, "judged-toy/scorer": {"n": 2}}
