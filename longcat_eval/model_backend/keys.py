@@ -50,7 +50,7 @@ def choose_key(
             if needs_key(base_url):
                 host = urlsplit(base_url).hostname
                 raise EnvironmentUnusableError(
-                    f"{host} wants a key: set {owner.variable}, or give {flag} NAME"
+                    f"{host} wants a key: set {owner.variable}, or give {with_value(flag, 'NAME')}"
                 )
             return ChosenKey(None, "none")
     kept = next((owner for owner in owners if env.get(owner.variable, "").strip()), None)
@@ -59,6 +59,11 @@ def choose_key(
     host, home = urlsplit(base_url).netloc.rpartition("@")[2], urlsplit(kept.base_url).hostname
     note = f"no key is sent to {host}: {kept.variable} is for {home}; name one with {flag} if it wants a key"
     return ChosenKey(None, "none", note)
+
+
+def with_value(flag: str, value: str) -> str:
+    """A flag as it is typed with its value; a setting of a role (`--role judge.base_url`) takes it by `=`."""
+    return f"{flag}{'=' if ' ' in flag else ' '}{value}"
 
 
 def named_key(variable: str, env: Mapping[str, str], flag: str) -> ChosenKey:

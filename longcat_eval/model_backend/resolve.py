@@ -14,6 +14,7 @@ from longcat_eval.model_backend.keys import (
     KeyOwner,
     choose_key,
     same_origin,
+    with_value,
 )
 from longcat_eval.model_backend.model_options import ModelOptions
 from longcat_eval.model_backend.model_settings import merge_settings
@@ -97,7 +98,7 @@ def _place(options: ModelOptions, preset: Preset | None, role: str, env: Mapping
 def _nowhere(name: str, preset: Preset | None, role: str) -> str:
     flag = _flag(role, "base-url")
     if preset is not None:
-        return f"{name} is served by you: give {flag} http://host:8000/v1"
+        return f"{name} is served by you: give {with_value(flag, 'http://host:8000/v1')}"
     hint = did_you_mean(name.casefold(), [*load_presets().presets, "scripted/oracle", "scripted/null"])
     return (
         f"no preset {name!r}{hint}: give {flag} where it is served, or a preset of `longcat-eval models list`"
