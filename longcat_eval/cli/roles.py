@@ -1,7 +1,7 @@
 """From settings to the models of a run: one per role, each with its own settings, endpoint and key."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,16 +45,17 @@ def agent_options(settings: RunSettings, origins: Mapping[str, str] | None = Non
     )
 
 
-def side_options(settings: RunSettings, role: str, named: str = "") -> ModelOptions:
+def side_options(settings: RunSettings, role: str, named: str = "", by: Sequence[str] = ()) -> ModelOptions:
     """The user's or a judge's part; nothing of the agent's sampling is in it.
 
     What --role says of it stands over the flags: --user-…, and --judge-… for all that are no user. Without
-    either a scripted agent plays the other roles too; `named` is the model the authors use.
+    either a scripted agent plays the other roles too; `named` is the model the authors use, `by` the tasks
+    that have the role. Where the flags name a model, their address and key are its own and go to no other.
     """
     flags = "user" if role == "user" else "judge"
     said = {name: getattr(settings, f"{flags}_{name}") for name in ("model", "base_url", "api_key_env")}
     own = settings.roles.get(role, {})
-    if "model" in own or "base_url" in own:
+    if "base_url" in own or ("model" in own and said["model"] is not None):
         said = {"model": said["model"] if "model" not in own else None, "base_url": None, "api_key_env": None}
     said |= {"tool_parser": settings.user_tool_parser} if role == "user" else {}
     said |= own
@@ -63,28 +64,47 @@ def side_options(settings: RunSettings, role: str, named: str = "") -> ModelOpti
     if said["model"] is None and said["base_url"] is None:
         official = f" (its authors use {named})" if named else ""
         more = "" if role == flags else f" or --role {role}.model=…"
+        who, verb = (", ".join(by), "need" if len(by) > 1 else "needs") if by else ("this run", "needs")
+        article = "an" if role[0] in "aeio" else "a"
         raise EnvironmentUnusableError(
-            f"this run needs a {role} model; give --{flags}-model{more}{official}, and --{flags}-base-url "
-            "where it is served"
+            f"{who} {verb} {article} {role} model; give --{flags}-model{more}{official}, and "
+            f"--{flags}-base-url where it is served"
         )
     origins = dict.fromkeys([*own, *(f"sampling.{name}" for name in own.get("sampling", {}))], "--role")
     return ModelOptions(**said, lenient_tools=settings.lenient_tools, origins=origins, **_shared(settings))
 
 
-def resolve_roles(given: Resolved, needed: Mapping[str, str]) -> dict[str, ResolvedModel]:
-    """Resolve the agent and the other roles needed; `needed` has the model that the authors use in each."""
-    if given.settings.grade_only is not None:
-        return {"agent": of_predictions(given.settings, given.settings.grade_only)}
-    options = {"agent": agent_options(given.settings, given.origins)}
-    others = {role: named for role, named in needed.items() if role != "agent"}
-    for role in given.settings.roles:
+def check_role_names(given: Collection[str], needed: Collection[str]) -> None:
+    """Raise `UsageError` where --role names a role that no task of the run has."""
+    others = [role for role in needed if role != "agent"]
+    for role in given:
         if role not in others:
             there = f"they have {', '.join(others)}" if others else "they have none beside the agent's"
             raise UsageError(
                 f"--role {role}.…: no task of this run has it{did_you_mean(role, others)}; {there}"
             )
-    options |= {role: side_options(given.settings, role, named) for role, named in others.items()}
-    return {role: resolve_model(said, role=role, env=os.environ) for role, said in options.items()}
+
+
+def resolve_roles(
+    given: Resolved, needed: Mapping[str, str], by: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, ResolvedModel]:
+    """Resolve the agent and the other roles needed.
+
+    `needed` has the model that the authors use in each, `by` the tasks that have it, for the error.
+    """
+    settings = given.settings
+    if settings.grade_only is not None:
+        return {"agent": of_predictions(settings, settings.grade_only)}
+    found = {"agent": resolve_model(agent_options(settings, given.origins), role="agent", env=os.environ)}
+    for role, named in needed.items():
+        if role != "agent":
+            found[role] = resolve_side(settings, role, named, (by or {}).get(role, ()))
+    return found
+
+
+def resolve_side(settings: RunSettings, role: str, named: str, by: Sequence[str] = ()) -> ResolvedModel:
+    """Resolve the model of a role beside the agent's."""
+    return resolve_model(side_options(settings, role, named, by), role=role, env=os.environ)
 
 
 def of_predictions(settings: RunSettings, file: Path) -> ResolvedModel:

@@ -6,7 +6,7 @@ import os
 import resource
 import shlex
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,12 +20,14 @@ from longcat_eval.cli.report import check_compare, print_run
 from longcat_eval.cli.roles import (
     References,
     agent_options,
+    check_role_names,
     for_conversations,
     innermost,
     open_role,
     parse_concurrency,
     require_likelihoods,
     resolve_roles,
+    resolve_side,
 )
 from longcat_eval.cli.settings import Resolved, RunSettings, parse_seconds
 from longcat_eval.errors import EnvironmentUnusableError, ExitCode
@@ -61,15 +63,13 @@ def execute(resolved: Resolved) -> int:
     check_compare(settings.compare)
     budget_of(settings)
     tasks, not_run = chosen_tasks(settings)
-    models: Mapping[str, ResolvedModel] = resolve_roles(resolved, needed_roles(tasks))
+    check_role_names(settings.roles, needed_roles(tasks))
+    sure = [] if settings.suite else tasks  # which members of a suite can run here, their data will tell
+    models: Mapping[str, ResolvedModel] = resolve_roles(resolved, needed_roles(sure), asked_by(sure))
     if any(task.protocol.tools for task in tasks):
         models = for_conversations(models, settings)
     say(first_line(models["agent"], settings))
-    for role, model in models.items():
-        for note in model.notes:
-            say(f"  note{'' if role == 'agent' else f' ({role})'}: {note}")
-    if settings.max_cost is not None:
-        require_prices(models)
+    say_notes(models, say)
     refuse_unanswerable(tasks, models["agent"])
     planned, absent = plan_tasks(settings, tasks)
     refuse_unanswerable(tasks, models["agent"])  # what a task of lm-eval asks, its data tells
@@ -85,6 +85,9 @@ def execute(resolved: Resolved) -> int:
         )
     if not planned:
         raise EnvironmentUnusableError("nothing of this suite can run here; see the lines above")
+    models = {**models, **side_models(resolved, [part.task for part in planned], models, say)}
+    if settings.max_cost is not None:
+        require_prices(models)
     if settings.dry_run:
         from longcat_eval.cli.estimate import print_estimate
 
@@ -102,6 +105,37 @@ def needed_roles(tasks: Sequence[Task]) -> dict[str, str]:
     roles = sorted({role for task in tasks for role in task.protocol.roles})
     named = {role: model for task in tasks for role, model in task.protocol.role_models.items()}
     return {role: named.get(role, "") for role in roles}
+
+
+def asked_by(tasks: Sequence[Task]) -> dict[str, list[str]]:
+    """The tasks that have each role, by name."""
+    roles = sorted({role for task in tasks for role in task.protocol.roles})
+    return {role: [task.name for task in tasks if role in task.protocol.roles] for role in roles}
+
+
+def side_models(
+    resolved: Resolved, tasks: Sequence[Task], models: Mapping[str, ResolvedModel], say: Callable[[str], None]
+) -> dict[str, ResolvedModel]:
+    """The models of the roles that these tasks have and `models` has not yet, their notes told."""
+    settings, needed = resolved.settings, needed_roles(tasks)
+    missing = {role: named for role, named in needed.items() if role not in models}
+    if settings.grade_only is not None or not missing:
+        return {}
+    by = asked_by(tasks)
+    found: Mapping[str, ResolvedModel] = {
+        role: resolve_side(settings, role, named, by[role]) for role, named in missing.items()
+    }
+    if any(task.protocol.tools for task in tasks):
+        found = for_conversations(found, settings)
+    say_notes(found, say)
+    return dict(found)
+
+
+def say_notes(models: Mapping[str, ResolvedModel], say: Callable[[str], None]) -> None:
+    """What is to be known of each model before it is asked."""
+    for role, model in models.items():
+        for note in model.notes:
+            say(f"  note{'' if role == 'agent' else f' ({role})'}: {note}")
 
 
 def raise_open_files() -> None:

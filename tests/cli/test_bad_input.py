@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from cli_fixtures import Cli
 from loopback import FakeEndpoint
+from made_up_sets import aime_rows, to_jsonl
 
 SMOKE = ["run", "--suite", "smoke"]
 NULL = [*SMOKE, "--model", "scripted/null"]
@@ -86,6 +87,20 @@ def test_a_suite_names_what_cannot_run_here_and_runs_the_rest(cli: Cli) -> None:
         assert f"not run: {name}" in ran.out
     assert "not run: mmlu:" in ran.out
     assert "give --data-dir" in ran.out
+
+
+def test_members_of_a_suite_that_cannot_run_here_need_no_models_of_their_roles(cli: Cli) -> None:
+    Path("data/aime24").mkdir(parents=True)
+    Path("data/aime24/aime_2024.jsonl").write_bytes(to_jsonl(aime_rows("Problem", "Answer", {}, "zeros")))
+    words = ("--model", "longcat-flash-lite", "--base-url", "http://127.0.0.1:9/v1", "--dry-run")
+    ran = cli("run", "--suite", "card", *words, "--data-dir", "data", "--allow-data-drift")
+    assert ran.code == 0, ran.err
+    assert "not run: tau2-airline" in ran.out
+    assert "not run: prdbench" in ran.out
+    assert "aime24" in ran.out
+    alone = cli("run", "--task", "prdbench", *words)
+    assert alone.code == 5
+    assert "prdbench needs a judge model; give --judge-model" in alone.err
 
 
 def test_a_model_that_is_not_served_is_refused_before_the_first_request(

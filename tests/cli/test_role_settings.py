@@ -9,7 +9,7 @@ from msgspec import structs
 from toy_judged import JudgedToy
 
 from longcat_eval.cli.role_settings import free_sampling, merged, parse_role
-from longcat_eval.cli.roles import resolve_roles
+from longcat_eval.cli.roles import check_role_names, resolve_roles
 from longcat_eval.cli.settings import Resolved, RunSettings, resolve
 from longcat_eval.errors import EnvironmentUnusableError, UsageError
 from longcat_eval.runners.store import read_manifest
@@ -51,6 +51,24 @@ def test_every_judge_has_its_own_model_and_the_others_the_common_one(monkeypatch
     assert scorer.price_record == {"prompt": 1, "completion": 2}
 
 
+def test_judges_of_their_own_models_share_a_server_that_is_no_other_models(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = ("scorer.model=qwen", "extractor.model=qwen-coder")
+    shared = resolve_roles(settings(*lines, judge_base_url="http://judge:3/v1"), NEEDED)
+    assert [(shared[role].name, shared[role].endpoint) for role in ("scorer", "extractor")] == [
+        ("qwen", "http://judge:3/v1"),
+        ("qwen-coder", "http://judge:3/v1"),
+    ]
+    common = {"judge_model": "common", "judge_base_url": "http://judge:3/v1"}
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(EnvironmentUnusableError, match=r"or give --role scorer\.api_key_env=NAME"):
+        resolve_roles(settings("scorer.model=gpt-4.1", **common), NEEDED)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-scorer")
+    own = resolve_roles(settings("scorer.model=gpt-4.1", **common), NEEDED)
+    assert own["scorer"].endpoint == "https://api.openai.com/v1"
+
+
 def test_a_judge_without_a_model_is_exit_5_and_names_both_ways() -> None:
     with pytest.raises(
         EnvironmentUnusableError, match=r"extractor model; give --judge-model or --role extractor\.model=…"
@@ -79,7 +97,7 @@ def test_a_line_that_cannot_be_meant_is_refused(line: str, said: str) -> None:
 
 def test_an_unknown_role_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match=r"--role scorrer.….*did you mean 'scorer'.*extractor, scorer"):
-        resolve_roles(settings("scorrer.model=m", judge_model="m", judge_base_url="http://j:1/v1"), NEEDED)
+        check_role_names(merged({}, ["scorrer.model=m"]), NEEDED)
 
 
 def test_a_file_holds_roles_and_the_command_line_stands_over_it(tmp_path: Path) -> None:
