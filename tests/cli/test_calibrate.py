@@ -77,7 +77,7 @@ class Scored(Sums):
     """Wants what no script can do."""
 
     name = "scored"
-    needs = frozenset({"loglikelihood"})
+    needs = frozenset({"images"})
 
 
 class Losing(Sums):
@@ -186,7 +186,7 @@ def test_what_is_not_installed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Non
     every = ask(cli, out="every")
     assert every.code == 0
     assert "1 ok, 2 missing" in every.out
-    assert "scored needs loglikelihood, which scripted/oracle does not offer" in every.out
+    assert "scored needs images, which scripted/oracle does not offer" in every.out
     monkeypatch.setattr("longcat_eval.cli.calibrate.TASKS", ["absent"])
     assert ask(cli, out="none").code == 5
 
