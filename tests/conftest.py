@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
+"""A busy machine fails no test: speed is measured in benchmarks/."""
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
