@@ -22,8 +22,13 @@ ALWAYS = ("/dev",)
 PIECE = 1 << 18
 MISSING, WRONG, NO_TAR = 44, 45, 46
 
-_PUT = 'mkdir -p -- "${1%/*}/" 2>&1 && cat >"$1" && chmod "$2" "$1"'
-_PUT_TREE = f'command -v tar >/dev/null || exit {NO_TAR}; mkdir -p -- "$1" && exec tar -xf - -C "$1"'
+_REST = "code=$?; cat >/dev/null; exit $code"
+"""A program that ends with input unread leaves the daemon's connection hanging for minutes."""
+_PUT = f'{{ mkdir -p -- "${{1%/*}}/" 2>&1 && cat >"$1" && chmod "$2" "$1"; }} || {{ {_REST}; }}'
+_PUT_TREE = (
+    f'{{ {{ command -v tar >/dev/null || ( exit {NO_TAR} ); }} && mkdir -p -- "$1" && tar -xf - -C "$1"; }} '
+    f"|| {{ {_REST}; }}"
+)
 _GET = f'[ -e "$1" ] || exit {MISSING}; [ -f "$1" ] || exit {WRONG}; exec cat -- "$1"'
 _GET_TREE = (
     f'[ -e "$1" ] || exit {MISSING}; [ -d "$1" ] || exit {WRONG}; '
