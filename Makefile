@@ -34,6 +34,7 @@ bench: $(VENV)/.dev ## Our speed beside the peers', in one run.
 	$(BIN)/python benchmarks/peers.py --make-environments
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/report_speed.py
+	$(BIN)/python benchmarks/export_speed.py
 	$(BIN)/python benchmarks/tau2_speed.py
 	$(BIN)/python benchmarks/swe_speed.py
 	$(BIN)/python benchmarks/terminal_speed.py
