@@ -109,8 +109,9 @@ def needed_roles(tasks: Sequence[Task]) -> dict[str, str]:
 
 def asked_by(tasks: Sequence[Task]) -> dict[str, list[str]]:
     """The tasks that have each role, by name."""
-    roles = sorted({role for task in tasks for role in task.protocol.roles})
-    return {role: [task.name for task in tasks if role in task.protocol.roles] for role in roles}
+    return {
+        role: [task.name for task in tasks if role in task.protocol.roles] for role in needed_roles(tasks)
+    }
 
 
 def side_models(

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from longcat_eval.protocols import Sandbox, SandboxError, SandboxStream
 from longcat_eval.runners.terminal import scripts
 from longcat_eval.runners.terminal.emulator import Emulator
-from longcat_eval.runners.terminal.jobs import Process, read_process
+from longcat_eval.runners.terminal.jobs import Process
 from longcat_eval.runners.terminal.keys import key_bytes, printable
+from longcat_eval.runners.terminal.opening import first_line
 from longcat_eval.runners.terminal.place import Place
 from longcat_eval.runners.terminal.session import COLUMNS, ROWS
 from longcat_eval.runners.terminal.shell import ShellTerminal
 
-OPEN_SECONDS = 60.0
 CHUNK, SLICE = 1 << 16, 1 << 12
 """Bytes read and emulated at once: other work goes on in between."""
 PIECE = 4096
@@ -143,25 +143,9 @@ async def open_pty(
     argv = ["/bin/sh", "-c", scripts.START_PTY, "sh", place.shell]
     stream = await sandbox.open_stream(argv, tty=True, user=user, cwd=cwd, env={"TERM": TERM, **(env or {})})
     try:
-        pid, tty, rest = await _first_line(stream)
+        process, rest = await first_line(stream)
         await stream.resize(ROWS, COLUMNS)
-        return PtyTerminal(sandbox, user, stream, pid, tty, rest)
+        return PtyTerminal(sandbox, user, stream, process.pid, process.tty, rest)
     except BaseException:
         await asyncio.shield(stream.close())
         raise
-
-
-async def _first_line(stream: SandboxStream) -> tuple[int, str, bytes]:
-    """The process id of the shell, its terminal, and what came after them."""
-    said = b""
-    try:
-        async with asyncio.timeout(OPEN_SECONDS):
-            while b"\n" not in said and (data := await stream.read()):
-                said += data
-    except TimeoutError:
-        raise SandboxError("exec_stuck", f"no terminal opens within {OPEN_SECONDS:g} s") from None
-    line, _, rest = said.partition(b"\n")
-    process = read_process(line.decode("utf-8", "replace"))
-    if process is None or not process.tty:
-        raise SandboxError("image_unusable", f"no terminal opens: {said.decode('utf-8', 'replace').strip()}")
-    return process.pid, process.tty, rest

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from longcat_eval.protocols import Sandbox, SandboxError, SandboxStream
 from longcat_eval.runners.sandbox.capture import Capture
-from longcat_eval.runners.terminal.jobs import Process, read_process
 from longcat_eval.runners.terminal.keys import printable
+from longcat_eval.runners.terminal.opening import first_line
 from longcat_eval.runners.terminal.watch import Look, Watch
 
 START = """
@@ -28,7 +28,7 @@ exec bash -c "$1"
 KEPT_AT_EACH_END = 64 << 10
 TERM = "xterm"
 CHUNK = 1 << 16
-QUIET_SECONDS, POLL_SECONDS, OPEN_SECONDS = 0.03, 0.05, 60.0
+QUIET_SECONDS, POLL_SECONDS = 0.03, 0.05
 READS = frozenset({"n_tty_read", "wait_woken"})
 """Functions of the kernel in which a process waits that reads a terminal; the second by sockets too."""
 BLINDED = frozenset({"exec_stuck", "daemon_error"})
@@ -118,7 +118,7 @@ class _Session:
         argv = ["/bin/sh", "-c", START, "sh", command]
         stream = await sandbox.open_stream(argv, tty=True, cwd=cwd, env=env)
         try:
-            process, rest = await _first_line(stream)
+            process, rest = await first_line(stream)
             session = cls(sandbox, stream, process.tty, command, lines)
             session._capture.feed(rest)
         except BaseException:
@@ -249,20 +249,3 @@ def _reads(look: Look) -> bool:
     if look.process.state != "S" or look.unread:
         return False
     return look.waits_in in READS or (look.mode == "raw" and look.waits_in not in ("do_wait", "sigsuspend"))
-
-
-async def _first_line(stream: SandboxStream) -> tuple[Process, bytes]:
-    """The command's process, and what came after its line."""
-    said = b""
-    try:
-        async with asyncio.timeout(OPEN_SECONDS):
-            while b"\n" not in said and (data := await stream.read()):
-                said += data
-    except TimeoutError:
-        raise SandboxError("exec_stuck", f"no terminal opens within {OPEN_SECONDS:g} s") from None
-    line, _, rest = said.partition(b"\n")
-    process = read_process(line.decode("utf-8", "replace"))
-    if process is None or not process.tty:
-        said_text = said.decode("utf-8", "replace").strip()
-        raise SandboxError("image_unusable", f"no terminal opens: {said_text}")
-    return process, rest
